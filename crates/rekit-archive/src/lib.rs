@@ -1,0 +1,1 @@
+//! Packs, verifies and unpacks a state tree exactly. Knows nothing of Docker.

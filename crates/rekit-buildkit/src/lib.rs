@@ -1,0 +1,1 @@
+//! Dials engines and BuildKit daemons. Knows nothing of rekit.

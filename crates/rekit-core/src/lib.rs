@@ -1,0 +1,1 @@
+//! The nouns and decisions of rekit. No I/O.

@@ -1,0 +1,1 @@
+//! Disposable real engines and daemons, planted defects.

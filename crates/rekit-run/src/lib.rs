@@ -1,0 +1,1 @@
+//! Looks at and changes the world.
