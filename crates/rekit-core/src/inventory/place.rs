@@ -1,0 +1,149 @@
+//! Files and places on disk.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Daemon;
+use crate::{
+    fact::Fact,
+    name::{Digest, HostId, HostPath},
+};
+
+/// A file, without its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileFacts {
+    /// Where it lies.
+    pub path: HostPath,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Permission bits, for example `0600` as the number 384.
+    pub mode: u32,
+    /// Numeric owner.
+    pub owner: u32,
+    /// The digest of its content, or why it cannot be read.
+    pub digest: Fact<Digest>,
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigFile {
+    /// What it configures.
+    pub kind: ConfigKind,
+    /// The file.
+    pub file: FileFacts,
+    /// Keys in it that steer builds, by name only.
+    pub keys: Vec<String>,
+    /// Whether its reader would take it, for the kinds that rekit can judge.
+    pub verdict: Option<ConfigVerdict>,
+}
+
+/// What a configuration file configures.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigKind {
+    /// buildkitd.toml, wherever it lies.
+    Buildkitd,
+    /// The engine's daemon.json.
+    Daemon,
+    /// The CLI's config.json.
+    Cli,
+    /// buildx's default for new builders.
+    BuildxDefault,
+    /// A systemd unit.
+    Unit,
+    /// Docker Desktop's settings.
+    Desktop,
+    /// A shell's profile that sets a variable which steers builds.
+    Profile,
+    /// rekit.toml of the project.
+    Goal,
+}
+
+/// What the reader of a configuration file would do with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "verdict")]
+pub enum ConfigVerdict {
+    /// It is taken, all of it.
+    Accepted {},
+    /// It is taken, but these keys have no effect.
+    Ignored {
+        /// The keys, dotted.
+        keys: Vec<String>,
+    },
+    /// The daemon does not start with it.
+    Refused {
+        /// Why, in the daemon's terms.
+        reason: String,
+        /// The line, counted from 1.
+        line: u32,
+        /// The column, counted from 1.
+        column: u32,
+        /// How many characters are wrong.
+        length: u32,
+        /// The line itself, values of secret-looking keys masked.
+        excerpt: String,
+    },
+    /// It could not be read.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A BuildKit daemon, or its remains, that no builder names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Standalone {
+    /// How rekit knows of it: `process PID`, `unit NAME`, `socket PATH`, `root PATH`.
+    pub known_by: Vec<String>,
+    /// The process, while it runs.
+    pub pid: Option<u32>,
+    /// The address it serves.
+    pub address: Option<String>,
+    /// Its state directory.
+    pub root: Option<HostPath>,
+    /// Its configuration file.
+    pub config: Option<HostPath>,
+    /// Its systemd unit.
+    pub unit: Option<String>,
+    /// The daemon, or why it does not answer.
+    pub daemon: Fact<Daemon>,
+}
+
+/// A place where cache lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CachePlace {
+    /// What kind of place.
+    pub kind: PlaceKind,
+    /// The host it is on; `None`: this machine's own file system.
+    pub host: Option<HostId>,
+    /// The volume's name, or the path.
+    pub name: String,
+    /// Where it lies on its machine.
+    pub path: HostPath,
+    /// The builder and node, or standalone daemon, that use it; empty: an orphan.
+    pub used_by: Vec<String>,
+    /// Bytes on disk, or why they are not known.
+    pub size_bytes: Fact<u64>,
+    /// Bytes that its disk has left, or why that is not known.
+    pub free_bytes: Fact<u64>,
+}
+
+/// The kind of a cache place.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceKind {
+    /// The state volume of a docker-container node.
+    StateVolume,
+    /// A state volume that no builder names.
+    OrphanVolume,
+    /// The cache inside an engine.
+    Embedded,
+    /// The root of a standalone daemon.
+    StandaloneRoot,
+    /// A folder made by `--cache-to type=local`.
+    LocalExport,
+}
