@@ -1,6 +1,12 @@
 //! The nouns and decisions of rekit. No I/O: no files, network, clock, randomness or environment.
 
+pub mod check;
 pub mod fact;
 pub mod finding;
 pub mod inventory;
 pub mod name;
+pub mod next;
+pub mod plan;
+pub mod record;
+pub mod step;
+pub mod undo;
