@@ -42,6 +42,15 @@ pub enum Undo {
         /// Its content.
         blob: BlobId,
     },
+    /// Removes a folder that the step put back, unless somebody wrote into it since.
+    RemoveTree {
+        /// The folder.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// Its content as it was put back.
+        made: BlobId,
+    },
     /// Removes the node that this step of this run made.
     RemoveNode {
         /// The engine.
@@ -143,6 +152,8 @@ pub enum Outcome {
     Verified {
         /// The digest of its SHA256SUMS.
         identity: Digest,
+        /// The digest of its files' sizes and times, to see later without reading whether somebody wrote to it since.
+        fingerprint: Digest,
     },
     /// The builders were proven.
     Validated {
@@ -182,6 +193,7 @@ impl Undo {
                     blob(id)
                 )]
             }
+            Self::RemoveTree { path, .. } => vec![format!("rm -r '{path}'")],
             Self::RemoveNode { host, node, .. } => vec![
                 format!("docker -H {host} rm -f {}", node.container()),
                 format!("docker -H {host} volume rm {}", node.volume()),
