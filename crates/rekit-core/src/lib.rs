@@ -4,6 +4,7 @@ pub mod check;
 pub mod event;
 pub mod fact;
 pub mod finding;
+pub mod goal;
 pub mod inventory;
 pub mod json;
 pub mod name;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     name::{
         ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, NodeName,
-        Platform, VolumeName,
+        Platform, RunId, VolumeName,
     },
     record::RecordEdit,
 };
@@ -52,6 +52,24 @@ pub enum FileState {
     },
 }
 
+/// How a step knows the container it means from another one of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "known-by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Identity {
+    /// The engine's id.
+    Id {
+        /// The id.
+        id: ContainerId,
+    },
+    /// The labels of the step that makes it.
+    MadeBy {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+}
+
 /// A node as it lies on its host: what a step relies on when it touches one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,8 +78,8 @@ pub struct NodePlace {
     pub host: HostId,
     /// The container.
     pub container: ContainerName,
-    /// The container's id, so that a foreign one of the same name is never touched.
-    pub id: ContainerId,
+    /// Which container of that name, so that a foreign one is never touched.
+    pub identity: Identity,
     /// The state volume.
     pub volume: VolumeName,
 }

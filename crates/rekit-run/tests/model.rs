@@ -17,7 +17,7 @@ use rekit_core::{
     next::{RunEnd, RunState, Turn},
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
-    step::{Action, FileState, NodePlace, Step, StepId, VolumePlace},
+    step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
     undo::Undo,
 };
 use rekit_run::{
@@ -89,7 +89,9 @@ fn node(world: &FakeWorld, node: &str) -> NodePlace {
     NodePlace {
         host: name("unix:///a"),
         container: name(&container),
-        id: found.facts.id.clone(),
+        identity: Identity::Id {
+            id: found.facts.id.clone(),
+        },
         volume: found.volume.clone(),
     }
 }

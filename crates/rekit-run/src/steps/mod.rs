@@ -211,7 +211,7 @@ async fn same_container<W: ReadWorld>(
             "container `{}` is gone",
             node.container
         ))),
-        Some(facts) if facts.id != node.id => Err(Observed::Foreign(format!(
+        Some(facts) if !facts.is(&node.identity) => Err(Observed::Foreign(format!(
             "container `{}` is another one than planned for",
             node.container
         ))),

@@ -164,7 +164,7 @@ async fn restore_container_state<W: ChangeWorld>(
             what: format!("container `{}` is gone", node.container),
         });
     };
-    if facts.id != node.id {
+    if !facts.is(&node.identity) {
         return Err(WorldError::Changed {
             what: format!("container `{}` is another one now", node.container),
         });

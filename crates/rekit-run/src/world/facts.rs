@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rekit_core::{
     name::{ContainerId, ContainerName, ImageRef, RunId, VolumeName},
     record::NodeSpec,
-    step::StepId,
+    step::{Identity, StepId},
 };
 
 /// Bytes that are not rekit's and may hold secrets. No `Debug`, no `Serialize`: they go into blobs and nowhere else.
@@ -37,6 +37,20 @@ pub struct ContainerFacts {
     pub restart_policy: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+}
+
+impl ContainerFacts {
+    /// Returns whether this is the container that a plan means.
+    pub fn is(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Id { id } => id == &self.id,
+            Identity::MadeBy { run, step } => Labels {
+                run: run.clone(),
+                step: *step,
+            }
+            .are_on(&self.labels),
+        }
+    }
 }
 
 /// A volume, as far as steps rely on it.
