@@ -261,18 +261,27 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_underlined() {
-        check("[cache]\nmax-usd = \"20GB\"\n", &expect![[r#"
+        check(
+            "[cache]\nmax-usd = \"20GB\"\n",
+            &expect![[r#"
             line 2, column 1: unknown field `max-usd`, expected one of `reserved`, `max-used`, `min-free`, `max-parallelism`
             max-usd = "20GB"
-            ^^^^^^^"#]]);
-        check("[cache]\nmax-used = \"20 gigs\"\n", &expect![[r#"
+            ^^^^^^^"#]],
+        );
+        check(
+            "[cache]\nmax-used = \"20 gigs\"\n",
+            &expect![[r#"
             line 2, column 12: `20 gigs` is no size: write bytes, or a number with kB, MB, GB, TB, KiB, MiB, GiB or TiB
             max-used = "20 gigs"
-                       ^^^^^^^^^"#]]);
-        check("[builder\n", &expect![[r#"
+                       ^^^^^^^^^"#]],
+        );
+        check(
+            "[builder\n",
+            &expect![[r#"
             line 1, column 9: unclosed table, expected `]`
             [builder
-                    ^"#]]);
+                    ^"#]],
+        );
     }
 
     #[test]
