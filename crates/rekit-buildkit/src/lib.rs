@@ -1,1 +1,2 @@
 //! Dials engines and BuildKit daemons. Knows nothing of rekit.
+mod generated;
