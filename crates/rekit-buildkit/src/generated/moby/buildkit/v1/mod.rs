@@ -399,7 +399,8 @@ pub mod control_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value
+        clippy::let_unit_value,
+        reason = "generated"
     )]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
