@@ -1,0 +1,50 @@
+//! The sealed home of a lab and the environment that leads to it, and to nothing of the machine's own user.
+
+use crate::engine::SYSTEM_PATH;
+use anyhow::Result;
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
+
+/// Makes the home: folders, the command line and its plugins.
+pub(crate) fn furnish(root: &Path, engine_prefix: &Path, buildx: &Path) -> Result<()> {
+    let plugins = root.join("home/.docker/cli-plugins");
+    for folder in ["home/.docker/cli-plugins", "home/project", "bin", "run", "tmp"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o700))?;
+    symlink(engine_prefix.join("usr/bin/docker"), root.join("bin/docker"))?;
+    symlink(engine_prefix.join("usr/libexec/docker/cli-plugins/docker-compose"), plugins.join("docker-compose"))?;
+    symlink(buildx.join("buildx"), plugins.join("docker-buildx"))?;
+    Ok(())
+}
+
+/// Returns every variable that a program in the lab sees.
+pub(crate) fn environment(root: &Path) -> BTreeMap<String, String> {
+    let at = |path: &str| root.join(path).display().to_string();
+    [
+        ("HOME", at("home")),
+        ("USER", "root".to_owned()),
+        ("LOGNAME", "root".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("TZ", "UTC".to_owned()),
+        ("TERM", "dumb".to_owned()),
+        ("TMPDIR", at("tmp")),
+        ("PATH", format!("{}:{SYSTEM_PATH}", at("bin"))),
+        ("DOCKER_HOST", format!("unix://{}", at("docker.sock"))),
+        ("DOCKER_CONFIG", at("home/.docker")),
+        ("BUILDX_CONFIG", at("home/.docker/buildx")),
+        ("XDG_CONFIG_HOME", at("home/.config")),
+        ("XDG_CACHE_HOME", at("home/.cache")),
+        ("XDG_DATA_HOME", at("home/.local/share")),
+        ("XDG_STATE_HOME", at("home/.local/state")),
+        ("XDG_RUNTIME_DIR", at("run")),
+        ("REKIT_HOME", at("home/.local/state/rekit")),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
