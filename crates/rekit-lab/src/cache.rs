@@ -19,7 +19,11 @@ pub(crate) struct Cache {
 impl Cache {
     /// Finds the cache folder from the environment.
     pub(crate) fn open() -> Result<Self> {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name: &str| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let root = set("REKIT_LAB_CACHE")
             .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("rekit-lab")))
             .or_else(|| set("HOME").map(|home| home.join(".cache/rekit-lab")))
@@ -29,7 +33,9 @@ impl Cache {
 
     /// Names the cache folder.
     pub(crate) fn at(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// Returns where `part` lies or would lie.
@@ -41,13 +47,20 @@ impl Cache {
     pub(crate) fn need(&self, part: &str) -> Result<PathBuf> {
         let path = self.path(part);
         if !path.exists() {
-            bail!("the lab's part `{part}` is missing: run `rekit-lab setup` (looked in {})", self.root.display());
+            bail!(
+                "the lab's part `{part}` is missing: run `rekit-lab setup` (looked in {})",
+                self.root.display()
+            );
         }
         Ok(path)
     }
 
     /// Returns `part`, made by `make` in an empty folder (or as a file there, see `make`'s argument) if it is not there yet.
-    pub(crate) fn provide(&self, part: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    pub(crate) fn provide(
+        &self,
+        part: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let path = self.path(part);
         if path.exists() {
             return Ok(path);
@@ -56,7 +69,9 @@ impl Cache {
         if path.exists() {
             return Ok(path);
         }
-        let unfinished = self.root.join(format!(".unfinished-{}", part.replace('/', "-")));
+        let unfinished = self
+            .root
+            .join(format!(".unfinished-{}", part.replace('/', "-")));
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
@@ -69,14 +84,20 @@ impl Cache {
     /// Waits for and takes the lock `name`; it is free again when the file is dropped.
     pub(crate) fn lock(&self, name: &str) -> Result<File> {
         let folder = self.root.join(".locks");
-        fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("could not make {}", folder.display()))?;
         lock(&folder.join(name.replace('/', "-")))
     }
 }
 
 /// Waits for and takes the flock on `path`, which is made if needed.
 pub(crate) fn lock(path: &Path) -> Result<File> {
-    let file = File::options().create(true).append(true).open(path).with_context(|| format!("could not open {}", path.display()))?;
-    file.lock().with_context(|| format!("could not lock {}", path.display()))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("could not open {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("could not lock {}", path.display()))?;
     Ok(file)
 }

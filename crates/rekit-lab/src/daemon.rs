@@ -40,7 +40,12 @@ pub struct StandaloneOptions {
 
 impl Default for StandaloneOptions {
     fn default() -> Self {
-        Self { version: versions::BUILDKIT_DEFAULT.to_owned(), address: Address::Unix, config: String::new(), flags: Vec::new() }
+        Self {
+            version: versions::BUILDKIT_DEFAULT.to_owned(),
+            address: Address::Unix,
+            config: String::new(),
+            flags: Vec::new(),
+        }
     }
 }
 
@@ -63,25 +68,55 @@ impl Lab {
         let (network, address) = match options.address {
             Address::Unix => {
                 add_namespace(&space)?;
-                (space, format!("unix://{}", folder.join("buildkitd.sock").display()))
+                (
+                    space,
+                    format!("unix://{}", folder.join("buildkitd.sock").display()),
+                )
             }
-            Address::Tcp => ("../../proc/self/ns/net".to_owned(), format!("tcp://127.0.0.1:{}", free_port()?)),
+            Address::Tcp => (
+                "../../proc/self/ns/net".to_owned(),
+                format!("tcp://127.0.0.1:{}", free_port()?),
+            ),
         };
         let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
         let mut command = detached(&network, &folder.join("log"));
-        command.arg(programs.join("buildkitd")).arg("--root").arg(folder.join("data")).arg("--addr").arg(&address);
-        command.arg("--config").arg(folder.join("buildkitd.toml")).args(["--oci-worker-binary", "/usr/sbin/runc"]).args(&options.flags);
-        command.env("PATH", format!("{}:{SYSTEM_PATH}", programs.display())).env("XDG_RUNTIME_DIR", &folder).env("HOME", &folder);
+        command
+            .arg(programs.join("buildkitd"))
+            .arg("--root")
+            .arg(folder.join("data"))
+            .arg("--addr")
+            .arg(&address);
+        command
+            .arg("--config")
+            .arg(folder.join("buildkitd.toml"))
+            .args(["--oci-worker-binary", "/usr/sbin/runc"])
+            .args(&options.flags);
+        command
+            .env("PATH", format!("{}:{SYSTEM_PATH}", programs.display()))
+            .env("XDG_RUNTIME_DIR", &folder)
+            .env("HOME", &folder);
         text(&mut command)?;
-        let daemon = Standalone { folder, address, version: options.version.clone() };
+        let daemon = Standalone {
+            folder,
+            address,
+            version: options.version.clone(),
+        };
         let buildctl = self.buildctl(&options.version)?;
         let mut gone = 0;
         let answered = wait_for(Duration::from_secs(30), || {
             gone += u32::from(daemon.pid().is_none());
-            gone > 20 || succeeds(&mut words(&buildctl, ["--addr", &daemon.address, "debug", "workers"]))
+            gone > 20
+                || succeeds(&mut words(
+                    &buildctl,
+                    ["--addr", &daemon.address, "debug", "workers"],
+                ))
         });
         if answered.is_err() || daemon.pid().is_none() {
-            bail!("buildkitd {} does not answer; the end of its log:\n{}", daemon.version, tail(&daemon.folder.join("log"), 8));
+            bail!(
+                "buildkitd {} does not answer; the end of its log:\n{}",
+                daemon.version,
+                tail(&daemon.folder.join("log"), 8)
+            );
         }
         Ok(daemon)
     }
@@ -106,11 +141,16 @@ impl Standalone {
     /// Returns the daemon's process id, if it runs.
     pub fn pid(&self) -> Option<u32> {
         let root = self.folder.join("data").display().to_string();
-        let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse().ok());
+        let processes = fs::read_dir("/proc")
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse().ok());
         processes.into_iter().find(|pid: &u32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).into_owned();
-            line.split('\0').next().is_some_and(|program| program.ends_with("/buildkitd")) && line.split('\0').any(|word| word == root)
+            line.split('\0')
+                .next()
+                .is_some_and(|program| program.ends_with("/buildkitd"))
+                && line.split('\0').any(|word| word == root)
         })
     }
 }

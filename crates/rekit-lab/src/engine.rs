@@ -39,24 +39,53 @@ impl Engine {
         let config = self.folder.join("daemon.json");
         if !config.exists() {
             let containerd = store == ImageStore::Containerd;
-            fs::write(&config, if containerd { "{\"features\": {\"containerd-snapshotter\": true}}\n" } else { "{}\n" })?;
+            fs::write(
+                &config,
+                if containerd {
+                    "{\"features\": {\"containerd-snapshotter\": true}}\n"
+                } else {
+                    "{}\n"
+                },
+            )?;
         }
         add_namespace(&self.namespace)?;
         // `nsenter` and not `ip netns exec`: that would hide the cgroup mounts.
         let mut command = detached(&self.namespace, &self.folder.join("log"));
         command.arg("dockerd").arg("--config-file").arg(config);
-        command.arg("--data-root").arg(self.folder.join("data")).arg("--exec-root").arg(self.folder.join("exec"));
-        command.arg("-H").arg(format!("unix://{}", self.socket.display())).arg("--pidfile").arg(self.folder.join("pid"));
+        command
+            .arg("--data-root")
+            .arg(self.folder.join("data"))
+            .arg("--exec-root")
+            .arg(self.folder.join("exec"));
+        command
+            .arg("-H")
+            .arg(format!("unix://{}", self.socket.display()))
+            .arg("--pidfile")
+            .arg(self.folder.join("pid"));
         let bin = self.prefix.join("usr/bin");
-        command.env("PATH", format!("{}:{}:{SYSTEM_PATH}", bin.display(), self.prefix.join("usr/sbin").display()));
+        command.env(
+            "PATH",
+            format!(
+                "{}:{}:{SYSTEM_PATH}",
+                bin.display(),
+                self.prefix.join("usr/sbin").display()
+            ),
+        );
         text(&mut command)?;
         self.wait()
     }
 
     /// Returns the process id of the engine, if it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
-        let pid = fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()?;
-        Path::new("/proc").join(format!("{pid}")).exists().then_some(pid)
+        let pid = fs::read_to_string(self.folder.join("pid"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
+        Path::new("/proc")
+            .join(format!("{pid}"))
+            .exists()
+            .then_some(pid)
     }
 
     /// Ends the engine as a reboot would: SIGTERM, containers stopped, files kept.
@@ -70,7 +99,11 @@ impl Engine {
         let docker = self.prefix.join("usr/bin/docker");
         let answers = || {
             let mut version = words(&docker, ["version"]);
-            succeeds(version.env("DOCKER_HOST", format!("unix://{}", self.socket.display())).env("DOCKER_CONFIG", &self.folder))
+            succeeds(
+                version
+                    .env("DOCKER_HOST", format!("unix://{}", self.socket.display()))
+                    .env("DOCKER_CONFIG", &self.folder),
+            )
         };
         let mut looks = 0;
         let started = wait_for(START_LIMIT, || {
@@ -78,7 +111,10 @@ impl Engine {
             answers() || (looks > 20 && self.pid().is_none())
         });
         if started.is_err() || self.pid().is_none() {
-            bail!("the private engine does not answer; the end of its log:\n{}", tail(&self.folder.join("log"), 20));
+            bail!(
+                "the private engine does not answer; the end of its log:\n{}",
+                tail(&self.folder.join("log"), 20)
+            );
         }
         Ok(())
     }
@@ -91,9 +127,22 @@ pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/
 ///
 /// The redirection is the shell's: a daemon that held the caller's pipes would keep the caller waiting for its end.
 pub(crate) fn detached(namespace: &str, log: &Path) -> Command {
-    let mut command = words("sh", ["-c", r#"log=$1; shift; exec setsid --fork nsenter "$@" >> "$log" 2>&1"#, "sh"]);
-    command.arg(log).arg(format!("--net={}", namespace_file(namespace).display()));
-    command.env_clear().env("PATH", SYSTEM_PATH).env("LANG", "C.UTF-8").env("HOME", "/root");
+    let mut command = words(
+        "sh",
+        [
+            "-c",
+            r#"log=$1; shift; exec setsid --fork nsenter "$@" >> "$log" 2>&1"#,
+            "sh",
+        ],
+    );
+    command
+        .arg(log)
+        .arg(format!("--net={}", namespace_file(namespace).display()));
+    command
+        .env_clear()
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .env("HOME", "/root");
     command
 }
 

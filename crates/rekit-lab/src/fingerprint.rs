@@ -20,7 +20,14 @@ impl Lab {
             engines.push(("desktop", crate::modes::desktop::socket(self)));
         }
         for (engine, socket) in engines {
-            let docker = |arguments: &[&str]| text(self.command("docker").arg("-H").arg(format!("unix://{}", socket.display())).args(arguments));
+            let docker = |arguments: &[&str]| {
+                text(
+                    self.command("docker")
+                        .arg("-H")
+                        .arg(format!("unix://{}", socket.display()))
+                        .args(arguments),
+                )
+            };
             for kind in ["container", "image", "volume", "network"] {
                 let list: &[&str] = match kind {
                     "container" => &["ls", "-aq", "--no-trunc"],
@@ -34,8 +41,12 @@ impl Lab {
                 if ids.is_empty() {
                     continue;
                 }
-                let inspected: Vec<Value> = serde_json::from_str(&docker(&[&[kind, "inspect"], &ids[..]].concat())?)?;
-                for object in inspected.into_iter().filter(|object| !is_buildkits(kind, object)) {
+                let inspected: Vec<Value> =
+                    serde_json::from_str(&docker(&[&[kind, "inspect"], &ids[..]].concat())?)?;
+                for object in inspected
+                    .into_iter()
+                    .filter(|object| !is_buildkits(kind, object))
+                {
                     let (name, seen) = describe(kind, object)?;
                     print.insert(format!("{engine}/{kind}/{name}"), seen);
                 }
@@ -49,7 +60,9 @@ impl Lab {
 
     fn fingerprint_file(&self, path: &Path, print: &mut BTreeMap<String, String>) -> Result<()> {
         let name = path.strip_prefix(self.root()).unwrap_or(path).display();
-        let Ok(data) = fs::symlink_metadata(path) else { return Ok(()) };
+        let Ok(data) = fs::symlink_metadata(path) else {
+            return Ok(());
+        };
         let content = if data.is_dir() {
             for entry in fs::read_dir(path)? {
                 self.fingerprint_file(&entry?.path(), print)?;
@@ -58,33 +71,58 @@ impl Lab {
         } else if data.is_symlink() {
             fs::read_link(path)?.display().to_string()
         } else if data.is_file() {
-            text(words("sha256sum", ["-b"]).arg(path))?.split(' ').next().unwrap_or_default().to_owned()
+            text(words("sha256sum", ["-b"]).arg(path))?
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
         } else {
             String::from("special")
         };
-        print.insert(format!("file/{name}"), format!("{:o} {}:{} {content}", data.mode(), data.uid(), data.gid()));
+        print.insert(
+            format!("file/{name}"),
+            format!("{:o} {}:{} {content}", data.mode(), data.uid(), data.gid()),
+        );
         Ok(())
     }
 }
 
 fn is_buildkits(kind: &str, object: &Value) -> bool {
-    let name = object["Name"].as_str().unwrap_or_default().trim_start_matches('/');
+    let name = object["Name"]
+        .as_str()
+        .unwrap_or_default()
+        .trim_start_matches('/');
     match kind {
         "container" | "volume" => name.starts_with("buildx_buildkit_"),
-        "image" => object["RepoTags"].as_array().is_some_and(|tags| tags.iter().filter_map(Value::as_str).any(|tag| tag.starts_with("moby/buildkit:"))),
+        "image" => object["RepoTags"].as_array().is_some_and(|tags| {
+            tags.iter()
+                .filter_map(Value::as_str)
+                .any(|tag| tag.starts_with("moby/buildkit:"))
+        }),
         _ => false,
     }
 }
 
 fn describe(kind: &str, mut object: Value) -> Result<(String, String)> {
-    let named = object["Name"].as_str().or_else(|| object["RepoTags"][0].as_str()).or_else(|| object["Id"].as_str());
-    let name = named.context("an object of the engine has no name")?.trim_start_matches('/').to_owned();
+    let named = object["Name"]
+        .as_str()
+        .or_else(|| object["RepoTags"][0].as_str())
+        .or_else(|| object["Id"].as_str());
+    let name = named
+        .context("an object of the engine has no name")?
+        .trim_start_matches('/')
+        .to_owned();
     let mut content = String::new();
     if kind == "network"
         && let Some(members) = object["Containers"].as_object_mut()
     {
         // Builders come and go on a network that is not theirs.
-        members.retain(|_, member| !member["Name"].as_str().unwrap_or_default().starts_with("buildx_buildkit_"));
+        members.retain(|_, member| {
+            !member["Name"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with("buildx_buildkit_")
+        });
     }
     if kind == "volume"
         && let Some(place) = object["Mountpoint"].as_str()
@@ -97,5 +135,9 @@ fn describe(kind: &str, mut object: Value) -> Result<(String, String)> {
 /// Returns a digest of a tree to its last attribute.
 pub(crate) fn tree_digest(root: &Path) -> Result<String> {
     let script = r#"tar --sort=name --numeric-owner --xattrs --xattrs-include='*' --format=posix --pax-option=delete=atime,delete=ctime -cf - -C "$1" . | sha256sum"#;
-    Ok(text(&mut words("sh", ["-c", script, "sh"]).arg(root))?.split(' ').next().unwrap_or_default().to_owned())
+    Ok(text(&mut words("sh", ["-c", script, "sh"]).arg(root))?
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }

@@ -30,24 +30,51 @@ impl Lab {
             return Ok(());
         }
         let archive = archive(&self.cache, version)?;
-        load(self.command("docker"), &archive, tag, &self.root().join("tmp"))
+        load(
+            self.command("docker"),
+            &archive,
+            tag,
+            &self.root().join("tmp"),
+        )
     }
 
     fn pull(&self, version: &str, tag: &str) -> bool {
         let published = format!("moby/buildkit:v{version}");
         // A registry that is not there must not cost more than this; the pull itself may take longer.
-        let answers = succeeds(self.command("timeout").args(["5", "docker", "manifest", "inspect", &published]));
-        answers && self.docker(&["pull", "-q", &published]).is_ok() && self.docker(&["tag", &published, tag]).is_ok()
+        let answers = succeeds(
+            self.command("timeout")
+                .args(["5", "docker", "manifest", "inspect", &published]),
+        );
+        answers
+            && self.docker(&["pull", "-q", &published]).is_ok()
+            && self.docker(&["tag", &published, tag]).is_ok()
     }
 }
 
 /// Loads a packed image into the engine that `docker` reaches.
-pub(crate) fn load(mut docker: std::process::Command, archive: &Path, tag: &str, scratch: &Path) -> Result<()> {
-    let manifest = scratch.join(format!("manifest-{}", std::process::id())).join(tag.replace(['/', ':'], "-"));
+pub(crate) fn load(
+    mut docker: std::process::Command,
+    archive: &Path,
+    tag: &str,
+    scratch: &Path,
+) -> Result<()> {
+    let manifest = scratch
+        .join(format!("manifest-{}", std::process::id()))
+        .join(tag.replace(['/', ':'], "-"));
     fs::create_dir_all(&manifest)?;
-    fs::write(manifest.join("manifest.json"), json!([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]).to_string())?;
+    fs::write(
+        manifest.join("manifest.json"),
+        json!([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]).to_string(),
+    )?;
     let mut tar = words("tar", ["-cf", "-", "-C"]);
-    let mut packing = tar.arg(&manifest).arg("manifest.json").arg("-C").arg(archive).args(["config.json", "layer.tar"]).stdout(Stdio::piped()).spawn()?;
+    let mut packing = tar
+        .arg(&manifest)
+        .arg("manifest.json")
+        .arg("-C")
+        .arg(archive)
+        .args(["config.json", "layer.tar"])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let stream = packing.stdout.take().context("BUG: tar has no stdout")?;
     text(docker.args(["load", "-q"]).stdin(stream)).context("could not load the image")?;
     packing.wait()?;
@@ -70,11 +97,25 @@ pub(crate) fn archive(cache: &Cache, version: &str) -> Result<PathBuf> {
 /// Packs the tree `root` as an image of one layer in `target`.
 pub(crate) fn pack(target: &Path, root: &Path, config: &serde_json::Value) -> Result<()> {
     let layer = target.join("layer.tar");
-    let mut tar = words("tar", ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "-cf"]);
+    let mut tar = words(
+        "tar",
+        [
+            "--sort=name",
+            "--mtime=@0",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "-cf",
+        ],
+    );
     text(tar.arg(&layer).arg("-C").arg(root).arg("."))?;
     let digest = text(words("sha256sum", [] as [&str; 0]).arg(&layer))?;
     let digest = format!("sha256:{}", digest.split(' ').next().unwrap_or_default());
-    let architecture = if env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
+    let architecture = if env::consts::ARCH == "aarch64" {
+        "arm64"
+    } else {
+        "amd64"
+    };
     let image = json!({
         "architecture": architecture, "os": "linux", "created": "1970-01-01T00:00:00Z", "config": config,
         "rootfs": {"type": "layers", "diff_ids": [digest]},
@@ -91,9 +132,13 @@ fn lay_out(root: &Path, programs: &Path) -> Result<()> {
         fs::copy(programs.join(program), root.join("usr/bin").join(program))?;
     }
     let runc = "/usr/sbin/runc";
-    fs::copy(runc, root.join("usr/bin/buildkit-runc")).context("runc is missing: run `rekit-lab setup`")?;
+    fs::copy(runc, root.join("usr/bin/buildkit-runc"))
+        .context("runc is missing: run `rekit-lab setup`")?;
     let libraries = text(&mut words("ldd", [runc]))?;
-    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+    for library in libraries
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
         let place = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(place.parent().context("BUG: a library lies in the root")?)?;
         fs::copy(library, place)?;
@@ -105,7 +150,8 @@ fn lay_out(root: &Path, programs: &Path) -> Result<()> {
 pub(crate) fn busybox(root: &Path) -> Result<()> {
     let bin = root.join("bin");
     fs::create_dir_all(&bin)?;
-    fs::copy("/bin/busybox", bin.join("busybox")).context("busybox is missing: run `rekit-lab setup`")?;
+    fs::copy("/bin/busybox", bin.join("busybox"))
+        .context("busybox is missing: run `rekit-lab setup`")?;
     for name in text(&mut words("/bin/busybox", ["--list"]))?.lines() {
         if !bin.join(name).exists() {
             symlink("busybox", bin.join(name))?;

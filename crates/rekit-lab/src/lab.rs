@@ -86,7 +86,11 @@ impl Lab {
         static SWEEP: Once = Once::new();
         SWEEP.call_once(|| drop(removal::sweep()));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self::start(&format!("t{}-{number}", std::process::id()), options, Owner::this())
+        Self::start(
+            &format!("t{}-{number}", std::process::id()),
+            options,
+            Owner::this(),
+        )
     }
 
     /// Starts the lab `name`, which stays until [`down`](crate::down).
@@ -100,10 +104,18 @@ impl Lab {
     /// Opens the running lab `name`; dropping it changes nothing.
     pub fn open(name: &str) -> Result<Self> {
         let root = home_of_labs().join(name);
-        let Some(mut record) = read_record(&root) else { bail!("there is no lab `{name}`: run `rekit-lab up {name}`") };
+        let Some(mut record) = read_record(&root) else {
+            bail!("there is no lab `{name}`: run `rekit-lab up {name}`")
+        };
         record.owner = None;
         let cache = Cache::at(&record.cache);
-        Ok(Self { environment: seal::environment(&root), record, root, cache, daemons: AtomicU32::new(100) })
+        Ok(Self {
+            environment: seal::environment(&root),
+            record,
+            root,
+            cache,
+            daemons: AtomicU32::new(100),
+        })
     }
 
     /// Lets the lab outlive this process.
@@ -113,7 +125,12 @@ impl Lab {
     }
 
     fn start(name: &str, options: LabOptions, owner: Option<Owner>) -> Result<Self> {
-        if name.is_empty() || name.len() > 40 || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        if name.is_empty()
+            || name.len() > 40
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
             bail!("`{name}` is no name for a lab: use up to 40 of a-z, 0-9 and -");
         }
         let cache = Cache::open()?;
@@ -123,15 +140,29 @@ impl Lab {
         let buildx = cache.need(&format!("buildx-{}", options.buildx))?;
         let root = home_of_labs().join(name);
         if root.exists() {
-            bail!("there is a lab `{name}` already: run `rekit-lab down {name}`, or take another name");
+            bail!(
+                "there is a lab `{name}` already: run `rekit-lab down {name}`, or take another name"
+            );
         }
         // The record is there from the first moment: a folder without one could never be swept.
         let unnamed = home_of_labs().join(format!(".new-{name}"));
-        fs::create_dir_all(&unnamed).with_context(|| format!("could not make {}", unnamed.display()))?;
-        let record = Record { name: name.to_owned(), owner, options, cache: cache.path("") };
+        fs::create_dir_all(&unnamed)
+            .with_context(|| format!("could not make {}", unnamed.display()))?;
+        let record = Record {
+            name: name.to_owned(),
+            owner,
+            options,
+            cache: cache.path(""),
+        };
         write_record(&unnamed, &record)?;
         fs::rename(&unnamed, &root)?;
-        let lab = Self { environment: seal::environment(&root), record, root, cache, daemons: AtomicU32::new(0) };
+        let lab = Self {
+            environment: seal::environment(&root),
+            record,
+            root,
+            cache,
+            daemons: AtomicU32::new(0),
+        };
         seal::furnish(&lab.root, &prefix, &buildx)?;
         lab.engine()?.start(lab.options().image_store)?;
         if lab.options().desktop {
@@ -188,7 +219,10 @@ impl Lab {
     /// Returns a command that runs `program` in the lab: its environment and nothing else, in the home's `project` folder, without stdin.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = words(program, [] as [&str; 0]);
-        command.env_clear().envs(&self.environment).current_dir(self.root.join("home/project"));
+        command
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.root.join("home/project"));
         command
     }
 
@@ -199,13 +233,19 @@ impl Lab {
 
     /// Returns the path on the disk of this machine of the volume `name`.
     pub fn volume(&self, name: &str) -> Result<PathBuf> {
-        Ok(PathBuf::from(self.docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", name])?.trim()))
+        Ok(PathBuf::from(
+            self.docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", name])?
+                .trim(),
+        ))
     }
 
     /// Returns the real `buildctl` of a version.
     pub fn buildctl(&self, version: &str) -> Result<PathBuf> {
         versions::go_tool("buildkit", version)?;
-        Ok(self.cache.need(&format!("buildkit-{version}"))?.join("buildctl"))
+        Ok(self
+            .cache
+            .need(&format!("buildkit-{version}"))?
+            .join("buildctl"))
     }
 
     /// Stops the engine as a reboot would; its files stay.
@@ -228,7 +268,9 @@ impl Lab {
             folder: self.root.join("engine"),
             socket: self.socket(),
             namespace: namespace(self.name(), ""),
-            prefix: self.cache.need(&format!("engine-{}", self.options().engine))?,
+            prefix: self
+                .cache
+                .need(&format!("engine-{}", self.options().engine))?,
         })
     }
 }
@@ -248,7 +290,9 @@ pub(crate) fn namespace(lab: &str, part: &str) -> String {
 
 /// Returns the folder of all labs.
 pub(crate) fn home_of_labs() -> PathBuf {
-    env::var_os("REKIT_LAB_ROOT").filter(|value| !value.is_empty()).map_or_else(|| PathBuf::from("/tmp/rekit-lab"), PathBuf::from)
+    env::var_os("REKIT_LAB_ROOT")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| PathBuf::from("/tmp/rekit-lab"), PathBuf::from)
 }
 
 /// Reads the record in a lab's folder; a folder without one is no lab.

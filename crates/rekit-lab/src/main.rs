@@ -1,9 +1,17 @@
 //! The lab as a program.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is the program's way to answer")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is the program's way to answer"
+)]
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, builder::PossibleValuesParser};
-use rekit_lab::{ImageStore, Lab, LabOptions, setup, versions};
+use rekit_lab::{
+    ImageStore, Lab, LabOptions,
+    modes::{self, CacheSize},
+    setup, versions,
+};
 use std::process::ExitCode;
 
 /// Private real Docker Engines and BuildKit daemons, to try and to break
@@ -74,6 +82,21 @@ enum Verb {
         #[arg(long, default_value = versions::BUILDER_TAG)]
         tag: String,
     },
+    /// Plant a failure mode into a lab, or list them
+    Break {
+        /// The lab
+        #[arg(required_unless_present = "list")]
+        name: Option<String>,
+        /// The failure mode, as `--list` names it
+        #[arg(required_unless_present = "list")]
+        mode: Option<String>,
+        /// Print every mode with what is wrong then
+        #[arg(long)]
+        list: bool,
+        /// The size of the warm cache of `first-user`
+        #[arg(long, value_enum, default_value = "small")]
+        cache: CacheSize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,23 +112,62 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Setup { what } => setup::setup(what, &|work| eprintln!("rekit-lab: {work}")),
-        Verb::Up { name, engine, buildx, image_store, desktop } => {
-            print_environment(&Lab::up_named(&name, LabOptions { engine, buildx, image_store, desktop })?);
+        Verb::Up {
+            name,
+            engine,
+            buildx,
+            image_store,
+            desktop,
+        } => {
+            print_environment(&Lab::up_named(
+                &name,
+                LabOptions {
+                    engine,
+                    buildx,
+                    image_store,
+                    desktop,
+                },
+            )?);
             Ok(())
         }
         Verb::Env { name } => {
             print_environment(&Lab::open(&name)?);
             Ok(())
         }
-        Verb::Down { name: Some(name), .. } => rekit_lab::down(&name),
+        Verb::Down {
+            name: Some(name), ..
+        } => rekit_lab::down(&name),
         Verb::Down { name: None, .. } => {
             for name in rekit_lab::down_all()? {
                 println!("removed {name}");
             }
             Ok(())
         }
-        Verb::BuilderImage { name, buildkit, tag } => Lab::open(&name)?.buildkit_image_as(&buildkit, &tag),
+        Verb::Break {
+            name: Some(name),
+            mode: Some(mode),
+            cache,
+            ..
+        } => plant(&Lab::open(&name)?, &mode, cache),
+        Verb::Break { .. } => {
+            for mode in modes::list() {
+                println!("{:34}{}", mode.slug, mode.summary);
+            }
+            Ok(())
+        }
+        Verb::BuilderImage {
+            name,
+            buildkit,
+            tag,
+        } => Lab::open(&name)?.buildkit_image_as(&buildkit, &tag),
     }
+}
+
+fn plant(lab: &Lab, mode: &str, cache: CacheSize) -> Result<()> {
+    if mode == "first-user" {
+        return modes::first_user::plant(lab, cache).map(drop);
+    }
+    modes::plant(lab, mode)
 }
 
 fn print_environment(lab: &Lab) {

@@ -29,5 +29,9 @@ fn started(pid: u32) -> Option<u64> {
     // The command's name stands in brackets and may hold anything, brackets too.
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ended = matches!(fields.first(), Some(&("Z" | "X")));
-    if ended { None } else { fields.get(19)?.parse().ok() }
+    if ended {
+        None
+    } else {
+        fields.get(19)?.parse().ok()
+    }
 }

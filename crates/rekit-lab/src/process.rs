@@ -18,19 +18,27 @@ where
 
 /// Runs `command` and returns what it printed on stdout; a failure carries the end of its stderr.
 pub(crate) fn text(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("could not start `{}`", line(command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("could not start `{}`", line(command)))?;
     check(command, &output)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Says whether `command` ran and ended well; its output is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Returns the last `count` lines of a file, or nothing.
 pub(crate) fn tail(file: &Path, count: usize) -> String {
-    let text = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = std::fs::read(file)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
@@ -47,5 +55,8 @@ fn check(command: &Command, output: &Output) -> Result<()> {
 
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -21,7 +21,15 @@ use std::{
 
 /// The daemons of a lab that are recognised by a path of the lab in their arguments. Others are found through their namespace or their parent:
 /// somebody's editor or `tail` that names a file of the lab is not the lab's.
-const DAEMONS: &[&str] = &["dockerd", "containerd", "containerd-shim", "buildkitd", "runc", "nsenter", "docker-proxy"];
+const DAEMONS: &[&str] = &[
+    "dockerd",
+    "containerd",
+    "containerd-shim",
+    "buildkitd",
+    "runc",
+    "nsenter",
+    "docker-proxy",
+];
 
 /// Removes the lab `name`.
 pub fn down(name: &str) -> Result<()> {
@@ -44,11 +52,15 @@ pub fn sweep() -> Result<Vec<String>> {
 
 fn remove_each(chosen: impl Fn(&crate::lab::Record) -> bool) -> Result<Vec<String>> {
     let labs = home_of_labs();
-    let Ok(entries) = fs::read_dir(&labs) else { return Ok(Vec::new()) };
+    let Ok(entries) = fs::read_dir(&labs) else {
+        return Ok(Vec::new());
+    };
     let _lock = cache::lock(&labs.join(".sweep"))?;
     let mut removed = Vec::new();
     for root in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let Some(record) = read_record(&root).filter(&chosen) else { continue };
+        let Some(record) = read_record(&root).filter(&chosen) else {
+            continue;
+        };
         remove(&root, &record.name)?;
         removed.push(record.name);
     }
@@ -81,9 +93,14 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
 }
 
 fn namespaces_of(name: &str) -> Vec<String> {
-    let Ok(entries) = fs::read_dir("/run/netns") else { return Vec::new() };
-    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-    names.filter(|file| file.starts_with(&namespace(name, ""))).collect()
+    let Ok(entries) = fs::read_dir("/run/netns") else {
+        return Vec::new();
+    };
+    let names =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+    names
+        .filter(|file| file.starts_with(&namespace(name, "")))
+        .collect()
 }
 
 /// Kills the lab's processes until none is left.
@@ -100,31 +117,62 @@ fn kill_all(root: &Path, namespaces: &[String]) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(if round < 5 { 10 } else { 50 }));
     }
-    bail!("processes of the lab in {} do not end: {:?}", root.display(), processes_of(root, namespaces));
+    bail!(
+        "processes of the lab in {} do not end: {:?}",
+        root.display(),
+        processes_of(root, namespaces)
+    );
 }
 
 /// Returns the processes in the lab's namespaces, its daemons, and all their descendants.
 pub(crate) fn processes_of(root: &Path, namespaces: &[String]) -> BTreeSet<i32> {
-    let inodes: BTreeSet<_> = namespaces.iter().filter_map(|name| fs::metadata(Path::new("/run/netns").join(name)).ok()).map(|it| it.ino()).collect();
+    let inodes: BTreeSet<_> = namespaces
+        .iter()
+        .filter_map(|name| fs::metadata(Path::new("/run/netns").join(name)).ok())
+        .map(|it| it.ino())
+        .collect();
     let mut parents = BTreeMap::new();
     let mut found = BTreeSet::new();
     let prefix = format!("{}/", root.display());
-    let Ok(entries) = fs::read_dir("/proc") else { return found };
-    for pid in entries.filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse::<i32>().ok()) {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        let Some((_, fields)) = stat.rsplit_once(')') else { continue };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return found;
+    };
+    for pid in entries.filter_map(|entry| {
+        entry
+            .ok()?
+            .file_name()
+            .to_string_lossy()
+            .parse::<i32>()
+            .ok()
+    }) {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        let Some((_, fields)) = stat.rsplit_once(')') else {
+            continue;
+        };
         let mut fields = fields.split_whitespace();
         if matches!(fields.next(), None | Some("Z" | "X")) {
             continue;
         }
-        parents.insert(pid, fields.next().and_then(|parent| parent.parse::<i32>().ok()).unwrap_or(0));
+        parents.insert(
+            pid,
+            fields
+                .next()
+                .and_then(|parent| parent.parse::<i32>().ok())
+                .unwrap_or(0),
+        );
         let network = fs::metadata(format!("/proc/{pid}/ns/net")).map(|it| it.ino());
         if network.is_ok_and(|inode| inodes.contains(&inode)) || is_daemon(pid, &prefix) {
             found.insert(pid);
         }
     }
     loop {
-        let children: Vec<_> = parents.iter().filter(|(pid, parent)| found.contains(parent) && !found.contains(pid)).map(|(pid, _)| *pid).collect();
+        let children: Vec<_> = parents
+            .iter()
+            .filter(|(pid, parent)| found.contains(parent) && !found.contains(pid))
+            .map(|(pid, _)| *pid)
+            .collect();
         if children.is_empty() {
             break;
         }
@@ -135,10 +183,19 @@ pub(crate) fn processes_of(root: &Path, namespaces: &[String]) -> BTreeSet<i32> 
 }
 
 fn is_daemon(pid: i32, prefix: &str) -> bool {
-    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
     let line = String::from_utf8_lossy(&line).into_owned();
-    let program = line.split('\0').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-    DAEMONS.iter().any(|daemon| program.starts_with(daemon)) && line.split('\0').skip(1).any(|word| word.contains(prefix))
+    let program = line
+        .split('\0')
+        .next()
+        .unwrap_or_default()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    DAEMONS.iter().any(|daemon| program.starts_with(daemon))
+        && line.split('\0').skip(1).any(|word| word.contains(prefix))
 }
 
 fn unmount_all(root: &Path) -> Result<()> {
@@ -162,7 +219,10 @@ fn unmount_all(root: &Path) -> Result<()> {
 /// Returns the mount points below `root`, in the order of mounting.
 pub(crate) fn mounts_under(root: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(point.replace("\\040", " ")));
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(|point| PathBuf::from(point.replace("\\040", " ")));
     points.filter(|point| point.starts_with(root)).collect()
 }
 
@@ -170,11 +230,18 @@ pub(crate) fn mounts_under(root: &Path) -> Vec<PathBuf> {
 fn shim_sockets(root: &Path) -> Vec<PathBuf> {
     let mut sockets = Vec::new();
     for engine in ["engine", "desktop"] {
-        let tasks = root.join(engine).join("exec/containerd/daemon/io.containerd.runtime.v2.task/moby");
+        let tasks = root
+            .join(engine)
+            .join("exec/containerd/daemon/io.containerd.runtime.v2.task/moby");
         for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
             for file in ["address", "bootstrap.json"] {
                 let text = fs::read_to_string(task.path().join(file)).unwrap_or_default();
-                let path = text.split("unix://").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().trim();
+                let path = text
+                    .split("unix://")
+                    .nth(1)
+                    .and_then(|rest| rest.split('"').next())
+                    .unwrap_or_default()
+                    .trim();
                 if path.starts_with("/run/containerd/s/") {
                     sockets.push(PathBuf::from(path));
                 }
@@ -195,7 +262,12 @@ fn container_ids(root: &Path) -> BTreeSet<String> {
     for daemon in fs::read_dir(root).into_iter().flatten().flatten() {
         folders.push(daemon.path().join("data/runc-overlayfs/executor"));
     }
-    for entry in folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+    for entry in folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+    {
         ids.insert(entry.file_name().to_string_lossy().into_owned());
     }
     ids

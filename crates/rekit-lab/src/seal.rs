@@ -12,12 +12,24 @@ use std::{
 /// Makes the home: folders, the command line and its plugins.
 pub(crate) fn furnish(root: &Path, engine_prefix: &Path, buildx: &Path) -> Result<()> {
     let plugins = root.join("home/.docker/cli-plugins");
-    for folder in ["home/.docker/cli-plugins", "home/project", "bin", "run", "tmp"] {
+    for folder in [
+        "home/.docker/cli-plugins",
+        "home/project",
+        "bin",
+        "run",
+        "tmp",
+    ] {
         fs::create_dir_all(root.join(folder))?;
     }
     fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o700))?;
-    symlink(engine_prefix.join("usr/bin/docker"), root.join("bin/docker"))?;
-    symlink(engine_prefix.join("usr/libexec/docker/cli-plugins/docker-compose"), plugins.join("docker-compose"))?;
+    symlink(
+        engine_prefix.join("usr/bin/docker"),
+        root.join("bin/docker"),
+    )?;
+    symlink(
+        engine_prefix.join("usr/libexec/docker/cli-plugins/docker-compose"),
+        plugins.join("docker-compose"),
+    )?;
     symlink(buildx.join("buildx"), plugins.join("docker-buildx"))?;
     Ok(())
 }

@@ -14,7 +14,16 @@ pub struct Engine {
 }
 
 /// The engines, the default first.
-pub const ENGINES: &[Engine] = &[Engine { version: "28.5", suite: "sid" }, Engine { version: "26.1", suite: "trixie" }];
+pub const ENGINES: &[Engine] = &[
+    Engine {
+        version: "28.5",
+        suite: "sid",
+    },
+    Engine {
+        version: "26.1",
+        suite: "trixie",
+    },
+];
 
 /// A program that is built from its Go module.
 #[derive(Debug)]
@@ -99,7 +108,13 @@ pub const PACKAGES: &[(&str, &str)] = &[
 
 /// Returns the engine of `version`.
 pub fn engine(version: &str) -> Result<&'static Engine> {
-    let known = || ENGINES.iter().map(|engine| engine.version).collect::<Vec<_>>().join(", ");
+    let known = || {
+        ENGINES
+            .iter()
+            .map(|engine| engine.version)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let Some(engine) = ENGINES.iter().find(|engine| engine.version == version) else {
         bail!("the lab has no engine `{version}`; it has {}", known());
     };
@@ -109,7 +124,10 @@ pub fn engine(version: &str) -> Result<&'static Engine> {
 /// Returns the Go tool `name` of `version`.
 pub fn go_tool(name: &str, version: &str) -> Result<&'static GoTool> {
     let known = || versions_of(name).collect::<Vec<_>>().join(", ");
-    let Some(tool) = GO_TOOLS.iter().find(|tool| tool.name == name && tool.version == version) else {
+    let Some(tool) = GO_TOOLS
+        .iter()
+        .find(|tool| tool.name == name && tool.version == version)
+    else {
         bail!("the lab has no {name} `{version}`; it has {}", known());
     };
     Ok(tool)
@@ -117,5 +135,8 @@ pub fn go_tool(name: &str, version: &str) -> Result<&'static GoTool> {
 
 /// Returns the versions of the Go tool `name`.
 pub fn versions_of(name: &str) -> impl Iterator<Item = &'static str> {
-    GO_TOOLS.iter().filter(move |tool| tool.name == name).map(|tool| tool.version)
+    GO_TOOLS
+        .iter()
+        .filter(move |tool| tool.name == name)
+        .map(|tool| tool.version)
 }

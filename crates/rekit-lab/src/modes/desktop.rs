@@ -17,7 +17,12 @@ pub fn socket(lab: &Lab) -> PathBuf {
 pub(crate) fn install(lab: &Lab) -> Result<()> {
     let folder = lab.home().join(".docker/desktop");
     fs::create_dir_all(&folder)?;
-    let engine = Engine { folder: lab.root().join("desktop"), socket: socket(lab), namespace: namespace(lab.name(), "desktop"), ..lab.engine()? };
+    let engine = Engine {
+        folder: lab.root().join("desktop"),
+        socket: socket(lab),
+        namespace: namespace(lab.name(), "desktop"),
+        ..lab.engine()?
+    };
     engine.start(lab.options().image_store)?;
     let settings = json!({
         "AutoStart": false, "BackupData": false, "Cpus": 2, "DiskSizeMiB": 65536, "DisplayedOnboarding": true, "EnableDockerAI": false,
@@ -25,10 +30,24 @@ pub(crate) fn install(lab: &Lab) -> Result<()> {
         "MemoryMiB": 4096, "OpenUIOnStartupDisabled": true, "SettingsVersion": 43, "SwapMiB": 1024, "UseContainerdSnapshotter": false,
         "UseResourceSaver": true, "AnalyticsEnabled": false
     });
-    fs::write(folder.join("settings-store.json"), format!("{settings:#}\n"))?;
+    fs::write(
+        folder.join("settings-store.json"),
+        format!("{settings:#}\n"),
+    )?;
     let daemon = json!({"builder": {"gc": {"defaultKeepStorage": "20GB", "enabled": true}}, "experimental": false, "features": {"buildkit": true}});
-    fs::write(lab.home().join(".docker/daemon.json"), format!("{daemon:#}\n"))?;
+    fs::write(
+        lab.home().join(".docker/daemon.json"),
+        format!("{daemon:#}\n"),
+    )?;
     let endpoint = format!("host=unix://{}", socket(lab).display());
-    lab.docker(&["context", "create", "desktop-linux", "--description", "Docker Desktop", "--docker", &endpoint])?;
+    lab.docker(&[
+        "context",
+        "create",
+        "desktop-linux",
+        "--description",
+        "Docker Desktop",
+        "--docker",
+        &endpoint,
+    ])?;
     Ok(())
 }

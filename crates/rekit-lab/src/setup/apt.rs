@@ -23,7 +23,13 @@ impl PrivateApt {
         fs::write(folder.join("status"), "")?;
         let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
         let sources = folder.join("sources.list");
-        fs::write(&sources, format!("deb [signed-by={keyring} arch={architecture}] {} {suite} main\n", mirror()?))?;
+        fs::write(
+            &sources,
+            format!(
+                "deb [signed-by={keyring} arch={architecture}] {} {suite} main\n",
+                mirror()?
+            ),
+        )?;
         let place = |part: &str| folder.join(part).display().to_string();
         let options = [
             format!("Dir::Etc::sourcelist={}", sources.display()),
@@ -37,15 +43,24 @@ impl PrivateApt {
             format!("APT::Architecture={architecture}"),
             format!("APT::Architectures={architecture}"),
         ];
-        let apt = Self { folder: folder.to_owned(), options: options.to_vec() };
-        text(apt.command("apt-get").arg("update")).with_context(|| format!("could not read Debian's {suite}"))?;
+        let apt = Self {
+            folder: folder.to_owned(),
+            options: options.to_vec(),
+        };
+        text(apt.command("apt-get").arg("update"))
+            .with_context(|| format!("could not read Debian's {suite}"))?;
         Ok(apt)
     }
 
     /// Unpacks `packages` into `prefix`, installing nothing.
     pub(crate) fn unpack(&self, packages: &[&str], prefix: &Path) -> Result<()> {
         let debs = self.folder.join("debs");
-        text(self.command("apt-get").arg("download").args(packages).current_dir(&debs))?;
+        text(
+            self.command("apt-get")
+                .arg("download")
+                .args(packages)
+                .current_dir(&debs),
+        )?;
         for entry in fs::read_dir(&debs)? {
             text(words("dpkg", ["-x"]).arg(entry?.path()).arg(prefix))?;
         }
@@ -63,12 +78,26 @@ impl PrivateApt {
 
 /// Returns the Debian mirror of the machine's own apt configuration.
 fn mirror() -> Result<String> {
-    let read = || text(&mut words("apt-get", ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Origin: Debian"]));
+    let read = || {
+        text(&mut words(
+            "apt-get",
+            [
+                "indextargets",
+                "--format",
+                "$(REPO_URI) $(CODENAME)",
+                "Origin: Debian",
+            ],
+        ))
+    };
     let mut known = read()?;
     if known.trim().is_empty() {
         text(&mut words("apt-get", ["-qq", "update"]))?;
         known = read()?;
     }
-    let own = known.lines().filter_map(|line| line.split_once(' ')).find(|(_, name)| !name.contains('-'));
-    own.map(|(mirror, _)| mirror.to_owned()).context("the machine's apt configuration names no Debian mirror")
+    let own = known
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(_, name)| !name.contains('-'));
+    own.map(|(mirror, _)| mirror.to_owned())
+        .context("the machine's apt configuration names no Debian mirror")
 }

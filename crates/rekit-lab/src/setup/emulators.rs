@@ -15,13 +15,23 @@ pub(super) fn enable(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
     register(cache, say)?;
     cache.provide("busybox-arm64", |prefix| {
         say("unpacking busybox for arm64");
-        let own = text(&mut words("apt-get", ["indextargets", "--format", "$(CODENAME)", "Origin: Debian"]))?;
-        let suite = own.lines().find(|name| !name.contains('-')).unwrap_or("bookworm").to_owned();
+        let own = text(&mut words(
+            "apt-get",
+            ["indextargets", "--format", "$(CODENAME)", "Origin: Debian"],
+        ))?;
+        let suite = own
+            .lines()
+            .find(|name| !name.contains('-'))
+            .unwrap_or("bookworm")
+            .to_owned();
         let state = prefix.join(".apt");
         PrivateApt::read(&state, &suite, "arm64")?.unpack(&["busybox-static"], prefix)?;
         fs::remove_dir_all(state)?;
         let unpacked = ["bin/busybox", "usr/bin/busybox"].map(|name| prefix.join(name));
-        let busybox = unpacked.iter().find(|path| path.exists()).context("Debian's busybox-static has no busybox")?;
+        let busybox = unpacked
+            .iter()
+            .find(|path| path.exists())
+            .context("Debian's busybox-static has no busybox")?;
         fs::rename(busybox, prefix.join("busybox"))?;
         Ok(())
     })?;
@@ -35,7 +45,11 @@ fn register(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
     }
     let _lock = cache.lock("emulators")?;
     if !Path::new(REGISTRY).join("register").exists() {
-        text(&mut words("mount", ["-t", "binfmt_misc", "binfmt_misc", REGISTRY])).context("could not mount binfmt_misc")?;
+        text(&mut words(
+            "mount",
+            ["-t", "binfmt_misc", "binfmt_misc", REGISTRY],
+        ))
+        .context("could not mount binfmt_misc")?;
     }
     say("registering emulators");
     for entry in fs::read_dir("/usr/share/binfmts")? {
@@ -46,7 +60,9 @@ fn register(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
         }
     }
     if !arm64.exists() && std::env::consts::ARCH != "aarch64" {
-        anyhow::bail!("the kernel has no emulator for arm64 although Debian's qemu-user-static is installed");
+        anyhow::bail!(
+            "the kernel has no emulator for arm64 although Debian's qemu-user-static is installed"
+        );
     }
     Ok(())
 }

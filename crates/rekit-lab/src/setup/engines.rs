@@ -14,10 +14,22 @@ pub(super) fn unpack_all(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<(
     let architecture = text(&mut words("dpkg", ["--print-architecture"]))?;
     for engine in ENGINES {
         cache.provide(&format!("engine-{}", engine.version), |prefix| {
-            say(&format!("unpacking engine {} from Debian's {}", engine.version, engine.suite));
+            say(&format!(
+                "unpacking engine {} from Debian's {}",
+                engine.version, engine.suite
+            ));
             let state = prefix.join(".apt");
             let apt = PrivateApt::read(&state, engine.suite, architecture.trim())?;
-            apt.unpack(&["docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd"], prefix)?;
+            apt.unpack(
+                &[
+                    "docker.io",
+                    "docker-cli",
+                    "docker-buildx",
+                    "docker-compose",
+                    "containerd",
+                ],
+                prefix,
+            )?;
             fs::remove_dir_all(state)?;
             // Newer suites' programs in C want a newer libc than Debian 12 has; the machine's own are used.
             for program in ["usr/bin/runc", "usr/sbin/runc", "usr/bin/docker-init"] {

@@ -23,7 +23,10 @@ pub(super) fn build_all(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<()
     let go = compiler(cache, say)?;
     for tool in GO_TOOLS {
         cache.provide(&part(tool), |target| {
-            say(&format!("building {} {} (1 to 3 minutes the first time)", tool.name, tool.version));
+            say(&format!(
+                "building {} {} (1 to 3 minutes the first time)",
+                tool.name, tool.version
+            ));
             build(&go, tool, target)
         })?;
     }
@@ -41,9 +44,29 @@ fn build(go: &Path, tool: &GoTool, target: &Path) -> Result<()> {
     fs::write(source.join("go.mod"), tool.go_mod)?;
     fs::write(source.join("go.sum"), tool.go_sum)?;
     let flags = format!("-s -w -X {}/version.Version=v{}", tool.module, tool.version);
-    let mut command = words(go, ["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o"]);
-    command.arg(format!("{}/", target.display())).args(tool.commands.iter().map(|name| format!("{}/{name}", tool.module)));
-    text(command.current_dir(&source).env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false").env("GOWORK", "off"))?;
+    let mut command = words(
+        go,
+        [
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-ldflags",
+            &flags,
+            "-o",
+        ],
+    );
+    command.arg(format!("{}/", target.display())).args(
+        tool.commands
+            .iter()
+            .map(|name| format!("{}/{name}", tool.module)),
+    );
+    text(
+        command
+            .current_dir(&source)
+            .env("CGO_ENABLED", "0")
+            .env("GOFLAGS", "-buildvcs=false")
+            .env("GOWORK", "off"),
+    )?;
     Ok(fs::remove_dir_all(source)?)
 }
 
@@ -58,8 +81,12 @@ fn compiler(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<PathBuf> {
         say(&format!("unpacking Go {release} from Debian's sid"));
         let state = prefix.join(".apt");
         let architecture = text(&mut words("dpkg", ["--print-architecture"]))?;
-        let packages = [format!("golang-{release}-go"), format!("golang-{release}-src")];
-        PrivateApt::read(&state, "sid", architecture.trim())?.unpack(&packages.each_ref().map(String::as_str), prefix)?;
+        let packages = [
+            format!("golang-{release}-go"),
+            format!("golang-{release}-src"),
+        ];
+        PrivateApt::read(&state, "sid", architecture.trim())?
+            .unpack(&packages.each_ref().map(String::as_str), prefix)?;
         // Debian links the Go root into the machine's own /usr/share; here the parts lie together.
         let root = prefix.join(format!("usr/lib/go-{release}"));
         for name in ["api", "misc", "src", "test", "lib"] {
@@ -75,7 +102,13 @@ fn compiler(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<PathBuf> {
 }
 
 fn new_enough(go: &str) -> bool {
-    let Ok(version) = text(&mut words(go, ["env", "GOVERSION"])) else { return false };
-    let mut numbers = version.trim().trim_start_matches("go").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let Ok(version) = text(&mut words(go, ["env", "GOVERSION"])) else {
+        return false;
+    };
+    let mut numbers = version
+        .trim()
+        .trim_start_matches("go")
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= OLDEST_GO
 }
