@@ -2,8 +2,9 @@
 
 use crate::{
     engine::{SYSTEM_PATH, add_namespace, detached, wait_for},
-    lab::{Lab, namespace},
+    lab::Lab,
     process::{succeeds, tail, text, words},
+    record::namespace,
     versions,
 };
 use anyhow::{Result, bail};

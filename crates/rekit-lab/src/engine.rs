@@ -2,8 +2,8 @@
 
 use crate::{
     cache,
-    lab::ImageStore,
     process::{succeeds, tail, text, words},
+    record::ImageStore,
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// How long an engine may take to answer; it takes a third of a second on an idle machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Where one engine lies.
 #[derive(Clone, Debug)]

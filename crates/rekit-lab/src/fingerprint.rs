@@ -133,9 +133,9 @@ fn describe(kind: &str, mut object: Value) -> Result<(String, String)> {
 }
 
 /// Returns a digest of a tree to its last attribute.
-pub(crate) fn tree_digest(root: &Path) -> Result<String> {
+pub fn tree_digest(root: &Path) -> Result<String> {
     let script = r#"tar --sort=name --numeric-owner --xattrs --xattrs-include='*' --format=posix --pax-option=delete=atime,delete=ctime -cf - -C "$1" . | sha256sum"#;
-    Ok(text(&mut words("sh", ["-c", script, "sh"]).arg(root))?
+    Ok(text(words("sh", ["-c", script, "sh"]).arg(root))?
         .split(' ')
         .next()
         .unwrap_or_default()

@@ -8,13 +8,13 @@ use crate::{
     engine::Engine,
     owner::Owner,
     process::{text, words},
+    record::{self, LabOptions, Record, home_of_labs, namespace},
     removal, seal, versions,
 };
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -22,52 +22,6 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-
-/// Where the engine keeps its images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImageStore {
-    /// The engine's own store (overlay2)
-    #[default]
-    Graphdriver,
-    /// Containerd's store
-    Containerd,
-}
-
-/// What a lab shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabOptions {
-    /// The engine's version, one of [`versions::ENGINES`].
-    pub engine: String,
-    /// The version of buildx, one of [`versions::GO_TOOLS`].
-    pub buildx: String,
-    /// Where the engine keeps its images.
-    pub image_store: ImageStore,
-    /// Whether a second engine stands in for Docker Desktop.
-    pub desktop: bool,
-}
-
-impl Default for LabOptions {
-    fn default() -> Self {
-        Self {
-            engine: versions::ENGINE_DEFAULT.to_owned(),
-            buildx: versions::BUILDX_DEFAULT.to_owned(),
-            image_store: ImageStore::default(),
-            desktop: false,
-        }
-    }
-}
-
-/// What a lab's folder says of it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) name: String,
-    /// The process that it goes with; none if it stays until `down`.
-    pub(crate) owner: Option<Owner>,
-    options: LabOptions,
-    /// The cache that its parts came from: in the lab's own environment the cache would be looked for in the sealed home.
-    cache: PathBuf,
-}
 
 /// A private engine with a sealed home; it goes when this is dropped, unless it was [kept](Lab::keep) or [opened](Lab::open).
 #[derive(Debug)]
@@ -104,7 +58,7 @@ impl Lab {
     /// Opens the running lab `name`; dropping it changes nothing.
     pub fn open(name: &str) -> Result<Self> {
         let root = home_of_labs().join(name);
-        let Some(mut record) = read_record(&root) else {
+        let Some(mut record) = record::read(&root) else {
             bail!("there is no lab `{name}`: run `rekit-lab up {name}`")
         };
         record.owner = None;
@@ -121,7 +75,7 @@ impl Lab {
     /// Lets the lab outlive this process.
     pub fn keep(&mut self) -> Result<()> {
         self.record.owner = None;
-        write_record(&self.root, &self.record)
+        record::write(&self.root, &self.record)
     }
 
     fn start(name: &str, options: LabOptions, owner: Option<Owner>) -> Result<Self> {
@@ -154,7 +108,7 @@ impl Lab {
             options,
             cache: cache.path(""),
         };
-        write_record(&unnamed, &record)?;
+        record::write(&unnamed, &record)?;
         fs::rename(&unnamed, &root)?;
         let lab = Self {
             environment: seal::environment(&root),
@@ -281,27 +235,4 @@ impl Drop for Lab {
             drop(removal::remove(&self.root, &self.record.name));
         }
     }
-}
-
-/// Returns the name of a network namespace of a lab; all of a lab's begin alike, and no other lab's begin so.
-pub(crate) fn namespace(lab: &str, part: &str) -> String {
-    format!("rekit-lab.{lab}.{part}")
-}
-
-/// Returns the folder of all labs.
-pub(crate) fn home_of_labs() -> PathBuf {
-    env::var_os("REKIT_LAB_ROOT")
-        .filter(|value| !value.is_empty())
-        .map_or_else(|| PathBuf::from("/tmp/rekit-lab"), PathBuf::from)
-}
-
-/// Reads the record in a lab's folder; a folder without one is no lab.
-pub(crate) fn read_record(root: &Path) -> Option<Record> {
-    serde_json::from_slice(&fs::read(root.join("lab.json")).ok()?).ok()
-}
-
-fn write_record(root: &Path, record: &Record) -> Result<()> {
-    let unfinished = root.join(".lab.json");
-    fs::write(&unfinished, serde_json::to_vec_pretty(record)?)?;
-    Ok(fs::rename(unfinished, root.join("lab.json"))?)
 }

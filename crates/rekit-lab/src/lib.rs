@@ -16,6 +16,7 @@
 )]
 
 mod cache;
+mod cgroups;
 mod daemon;
 mod engine;
 mod fingerprint;
@@ -24,11 +25,15 @@ mod lab;
 pub mod modes;
 mod owner;
 mod process;
+mod processes;
+mod record;
 mod removal;
 mod seal;
 pub mod setup;
 pub mod versions;
 
 pub use daemon::{Address, Standalone, StandaloneOptions};
-pub use lab::{ImageStore, Lab, LabOptions};
+pub use fingerprint::tree_digest;
+pub use lab::Lab;
+pub use record::{ImageStore, LabOptions};
 pub use removal::{down, down_all, sweep};

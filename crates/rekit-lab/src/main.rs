@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// Private real Docker Engines and BuildKit daemons, to try and to break
 ///
 /// Nothing here touches the machine's own Docker: each lab has its own engine, home and network namespace under /tmp/rekit-lab (or
-/// $REKIT_LAB_ROOT). Needs root on Debian 12 or later. Start with `rekit-lab setup`.
+/// `$REKIT_LAB_ROOT`). Needs root on Debian 12 or later. Start with `rekit-lab setup`.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120)]
 struct Arguments {
@@ -29,8 +29,8 @@ struct Arguments {
 enum Verb {
     /// Install, unpack and build what is missing
     ///
-    /// Quick when nothing is missing; about six minutes on two cores the first time. What it makes lies in $REKIT_LAB_CACHE, else
-    /// $XDG_CACHE_HOME/rekit-lab, else ~/.cache/rekit-lab.
+    /// Quick when nothing is missing; about six minutes on two cores the first time. What it makes lies in `$REKIT_LAB_CACHE`, else
+    /// `$XDG_CACHE_HOME/rekit-lab`, else ~/.cache/rekit-lab.
     Setup {
         /// The part to set up
         #[arg(long, value_enum, default_value = "all")]
@@ -71,7 +71,7 @@ enum Verb {
     },
     /// Put the BuildKit image into a lab's engine
     ///
-    /// It is made from the parts that setup built; with REKIT_LAB_PULL=1 the published image is tried first.
+    /// It is made from the parts that setup built; with `REKIT_LAB_PULL=1` the published image is tried first.
     BuilderImage {
         /// The lab
         name: String,

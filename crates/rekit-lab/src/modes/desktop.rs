@@ -1,9 +1,6 @@
 //! What stands in for Docker Desktop: a second private engine whose socket lies where Desktop's lies on Linux, its context, its settings.
 
-use crate::{
-    engine::Engine,
-    lab::{Lab, namespace},
-};
+use crate::{engine::Engine, lab::Lab, record::namespace};
 use anyhow::Result;
 use serde_json::json;
 use std::{fs, path::PathBuf};

@@ -2,8 +2,9 @@
 
 use crate::{
     engine::{SYSTEM_PATH, add_namespace, namespace_file},
-    lab::{Lab, namespace},
+    lab::Lab,
     process::{text, words},
+    record::namespace,
 };
 use anyhow::Result;
 use std::{

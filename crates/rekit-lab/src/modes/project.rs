@@ -46,13 +46,13 @@ FROM tree AS app
 CMD ["/bin/sh", "/app/main.sh"]
 "#;
 
-const COMPOSE: &str = r#"services:
+const COMPOSE: &str = r"services:
   app:
     image: team/app:compose
     build:
       context: .
       target: hello
-"#;
+";
 
 const SCRIPT: &str = r#"#!/bin/sh
 # Builds the team's image with the team's builder.

@@ -1,4 +1,4 @@
-//! Emulators in the kernel's binfmt_misc, and a static busybox for arm64 base images.
+//! Emulators in the kernel's `binfmt_misc`, and a static busybox for arm64 base images.
 
 use super::apt::PrivateApt;
 use crate::{
@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 
 const REGISTRY: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Mounts binfmt_misc if it is not, registers the emulators of Debian's qemu-user-static, and fetches the arm64 busybox.
+/// Mounts `binfmt_misc` if it is not, registers the emulators of Debian's qemu-user-static, and fetches the arm64 busybox.
 pub(super) fn enable(cache: &Cache, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
     register(cache, say)?;
     cache.provide("busybox-arm64", |prefix| {
