@@ -114,9 +114,9 @@ impl Lab {
         });
         if answered.is_err() || daemon.pid().is_none() {
             bail!(
-                "buildkitd {} does not answer; the end of its log:\n{}",
+                "buildkitd {} does not answer; its log:\n{}",
                 daemon.version,
-                tail(&daemon.folder.join("log"), 8)
+                complaint(&daemon.folder.join("log"))
             );
         }
         Ok(daemon)
@@ -162,6 +162,15 @@ impl Drop for Standalone {
             succeeds(&mut words("kill", ["-KILL", &pid.to_string()]));
         }
     }
+}
+
+/// Returns what a daemon that gave up said: its own line if there is one (the rest is a stack trace), else the end of its log.
+fn complaint(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let own = text
+        .lines()
+        .find(|line| line.starts_with("buildkitd: ") || line.starts_with("panic: "));
+    own.map_or_else(|| tail(log, 10), str::to_owned)
 }
 
 fn free_port() -> Result<u16> {

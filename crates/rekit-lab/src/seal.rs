@@ -2,12 +2,7 @@
 
 use crate::engine::SYSTEM_PATH;
 use anyhow::Result;
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// Makes the home: folders, the command line and its plugins.
 pub(crate) fn furnish(root: &Path, engine_prefix: &Path, buildx: &Path) -> Result<()> {
@@ -22,15 +17,22 @@ pub(crate) fn furnish(root: &Path, engine_prefix: &Path, buildx: &Path) -> Resul
         fs::create_dir_all(root.join(folder))?;
     }
     fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o700))?;
-    symlink(
-        engine_prefix.join("usr/bin/docker"),
-        root.join("bin/docker"),
+    provide(
+        &engine_prefix.join("usr/bin/docker"),
+        &root.join("bin/docker"),
     )?;
-    symlink(
-        engine_prefix.join("usr/libexec/docker/cli-plugins/docker-compose"),
-        plugins.join("docker-compose"),
+    provide(
+        &engine_prefix.join("usr/libexec/docker/cli-plugins/docker-compose"),
+        &plugins.join("docker-compose"),
     )?;
-    symlink(buildx.join("buildx"), plugins.join("docker-buildx"))?;
+    provide(&buildx.join("buildx"), &plugins.join("docker-buildx"))
+}
+
+/// Puts a program of the cache into the lab. Not by a symlink: the cache may lie in root's home, and a user of the lab need not be root.
+fn provide(program: &Path, place: &Path) -> Result<()> {
+    if fs::hard_link(program, place).is_err() {
+        fs::copy(program, place)?;
+    }
     Ok(())
 }
 

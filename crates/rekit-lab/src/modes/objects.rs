@@ -20,6 +20,7 @@ pub(super) fn orphan_state_volume(lab: &Lab) -> Result<()> {
 /// A name is the only link between a builder and its container; here somebody else has it.
 pub(super) fn foreign_container(lab: &Lab) -> Result<()> {
     lab.base_image("shop/db:1")?;
+    lab.docker(&["buildx", "create", "--name", "cf", "--node", "cf0"])?;
     lab.docker(&[
         "run",
         "-d",
@@ -29,7 +30,6 @@ pub(super) fn foreign_container(lab: &Lab) -> Result<()> {
         "sleep",
         "100000",
     ])?;
-    lab.docker(&["buildx", "create", "--name", "cf", "--node", "cf0"])?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ impl Traces {
         ])
         .unwrap();
         lab.base_image("busy:1").unwrap();
-        lab.docker(&["run", "-d", "--name", "c", "busy:1", "sleep", "10000"])
+        lab.docker(&["run", "-d", "--name", "busy", "busy:1", "sleep", "10000"])
             .unwrap();
         let containers = lab.docker(&["ps", "-aq", "--no-trunc"]).unwrap();
         let containers: Vec<_> = containers.split_whitespace().map(str::to_owned).collect();
@@ -86,6 +86,13 @@ impl Traces {
                 )
                 .into_owned()
             };
+            // A dead process that the machine's init has not looked after yet is not the lab's to remove.
+            let dead = read("stat")
+                .rsplit_once(") ")
+                .is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
+            if dead {
+                continue;
+            }
             if read("cmdline").contains(&root)
                 || self.containers.iter().any(|id| read("cgroup").contains(id))
             {
