@@ -180,6 +180,24 @@ impl Lab {
         command
     }
 
+    /// Hands the lab to a user without root who may use the engine, as a member of the group `docker` may: the home is the user's then.
+    pub fn lend_to_user(&self) -> Result<()> {
+        seal::give_home(&self.root)?;
+        text(words("chgrp", [seal::USER]).arg(self.socket()))?;
+        Ok(())
+    }
+
+    /// Returns a command that runs `program` in the lab as the user without root (see [`lend_to_user`](Self::lend_to_user)).
+    pub fn command_as_user(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = self.command("setpriv");
+        let [user, group] = ["--reuid", "--regid"].map(|flag| format!("{flag}={}", seal::USER));
+        command
+            .args([&user, &group, "--clear-groups", "--no-new-privs"])
+            .arg(program);
+        command.env("USER", "nobody").env("LOGNAME", "nobody");
+        command
+    }
+
     /// Runs `docker` with `arguments` in the lab and returns its stdout; a failure carries its stderr.
     pub fn docker(&self, arguments: &[&str]) -> Result<String> {
         text(self.command("docker").args(arguments))

@@ -1,6 +1,9 @@
 //! The sealed home of a lab and the environment that leads to it, and to nothing of the machine's own user.
 
-use crate::engine::SYSTEM_PATH;
+use crate::{
+    engine::SYSTEM_PATH,
+    process::{text, words},
+};
 use anyhow::Result;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -61,4 +64,14 @@ pub(crate) fn environment(root: &Path) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// The user without rights, `nobody`, and its group.
+pub(crate) const USER: &str = "65534";
+
+/// Gives the home and what else a user writes to, to [`USER`].
+pub(crate) fn give_home(root: &Path) -> Result<()> {
+    let owner = format!("{USER}:{USER}");
+    text(words("chown", ["-Rh", &owner]).args(["home", "run", "tmp"].map(|part| root.join(part))))?;
+    Ok(())
 }

@@ -1,24 +1,19 @@
 //! A user's home in which root has left files: one `sudo docker …` is enough.
 //!
-//! The user is `nobody`; run programs as it with `setpriv --reuid=65534 --regid=65534 --clear-groups`.
+//! The user is `nobody`; run programs as it with [`Lab::command_as_user`].
 
-use crate::{
-    lab::Lab,
-    process::{text, words},
-};
+use crate::{lab::Lab, seal};
 use anyhow::Result;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
 };
 
-const USER: u32 = 65534;
-
 /// Root's files where the user's buildx wants to write.
 pub(super) fn root_owned_store(lab: &Lab) -> Result<()> {
     let store = lab.buildx_config();
     fs::create_dir_all(store.join("activity"))?;
-    give_home(lab)?;
+    seal::give_home(lab.root())?;
     for name in ["current", ".lock", "activity/default"] {
         let file = store.join(name);
         if !file.exists() {
@@ -39,17 +34,10 @@ pub(super) fn unreadable_directory(lab: &Lab) -> Result<()> {
     for folder in &folders {
         fs::create_dir_all(folder)?;
     }
-    give_home(lab)?;
+    seal::give_home(lab.root())?;
     for folder in folders {
         chown(&folder, Some(0), Some(0))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-fn give_home(lab: &Lab) -> Result<()> {
-    for folder in [lab.home(), lab.root().join("run"), lab.root().join("tmp")] {
-        text(words("chown", ["-Rh", &format!("{USER}:{USER}")]).arg(folder))?;
     }
     Ok(())
 }

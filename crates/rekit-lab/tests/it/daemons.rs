@@ -101,3 +101,28 @@ fn the_fingerprint_sees_what_happens_to_others_and_only_that() {
     lab.docker(&["restart", "-t", "1", "db"]).unwrap();
     assert!(changes(&before).contains(&"engine/container/db".to_owned()));
 }
+
+#[test]
+fn a_user_without_root_can_build_in_a_lent_lab() {
+    let lab = lab(LabOptions::default());
+    lab.buildkit_image("0.32.2").unwrap();
+    fs::write(
+        lab.home().join("project/Dockerfile"),
+        "FROM scratch\nCOPY Dockerfile /\n",
+    )
+    .unwrap();
+    lab.lend_to_user().unwrap();
+    for words in [
+        &["buildx", "create", "--name", "mine", "--use", "--bootstrap"][..],
+        &["buildx", "build", "--output", "type=cacheonly", "."],
+    ] {
+        let output = lab.command_as_user("docker").args(words).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let user = lab.command_as_user("id").arg("-u").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&user.stdout).trim(), "65534");
+}
