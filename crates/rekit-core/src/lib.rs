@@ -3,4 +3,5 @@
 pub mod fact;
 pub mod finding;
 pub mod inventory;
+pub mod mask;
 pub mod name;
