@@ -159,8 +159,8 @@ fn mask_word(word: &str) -> (String, bool) {
             return (format!("{name}{}{MASK}", &word[at..=at]), false);
         }
     }
-    let hide_next = word.starts_with("--") && named.is_none() && is_secret_name(word)
-        || names_scheme(word);
+    let hide_next =
+        word.starts_with("--") && named.is_none() && is_secret_name(word) || names_scheme(word);
     (mask_urls(word), hide_next)
 }
 
@@ -185,9 +185,7 @@ fn names_scheme(word: &str) -> bool {
 /// Returns whether a text is a token by its shape.
 fn is_token(text: &str) -> bool {
     text.len() >= 16
-        && TOKEN_PREFIXES
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
+        && TOKEN_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))

@@ -1,1 +1,4 @@
 //! Looks at and changes the world.
+
+pub mod inventory;
+pub mod world;
