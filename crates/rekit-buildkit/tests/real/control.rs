@@ -1,0 +1,204 @@
+//! The control API of every kind of daemon that one engine gives: its own, one in a container, and that one's socket directly.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rekit_buildkit::llb::{Builder, Cache, File};
+use rekit_buildkit::{
+    BuildEvent, BuildRef, ConnectError, Control, ControlTimeouts, Daemon, HistoryFilter,
+    PruneScope, SolveRequest,
+};
+
+use crate::support::{Container, MINUTE, connect, engine, fresh};
+
+async fn check_all_calls(control: &Control) {
+    let look = ControlTimeouts::LOOK;
+    let (info, workers, history) = tokio::join!(
+        control.info(look),
+        control.list_workers(look),
+        control.history(HistoryFilter::All, look)
+    );
+    assert!(info.unwrap().version.starts_with('v'));
+    history.unwrap();
+    let workers = workers.unwrap();
+    assert!(workers.iter().any(|worker| {
+        worker
+            .platforms
+            .iter()
+            .any(|platform| platform.to_string() == "linux/amd64")
+    }));
+    assert!(
+        workers
+            .iter()
+            .all(|worker| !worker.id.is_empty() && !worker.gc_policy.is_empty())
+    );
+
+    let reference = BuildRef(fresh());
+    let path = format!("/{}", reference.0);
+    let mut builder = Builder::new("linux/amd64".parse().unwrap());
+    let first = builder.file(None, &path, "first");
+    let second = builder.file(Some(&first), "/second", "second");
+    let request = SolveRequest {
+        reference: reference.clone(),
+        definition: builder.finish(&second),
+        internal: false,
+    };
+    let report = control.solve_and_watch(request, MINUTE).await.unwrap();
+    assert_eq!(report.failure, None);
+    assert_eq!(
+        report.vertex(second.digest()).unwrap().inputs,
+        [first.digest()]
+    );
+
+    let builds = control.history(HistoryFilter::All, look).await.unwrap();
+    let build = builds
+        .iter()
+        .find(|build| build.reference == reference)
+        .unwrap();
+    assert_eq!(
+        (build.event, build.total_steps, build.error.as_deref()),
+        (BuildEvent::Complete, 2, None)
+    );
+    assert!(
+        control
+            .active_builds(look)
+            .await
+            .unwrap()
+            .iter()
+            .all(|build| build.reference != reference)
+    );
+
+    let usage = control
+        .disk_usage(&[], ControlTimeouts::DISK_USAGE)
+        .await
+        .unwrap();
+    let mine: Vec<_> = usage
+        .iter()
+        .filter(|record| record.description == format!("write {path}"))
+        .collect();
+    assert_eq!(mine.len(), 1);
+    assert!(mine[0].kind == "regular" && !mine[0].mutable && mine[0].created.is_some());
+    assert!(PruneScope::records(Vec::<String>::new()).is_none());
+}
+
+/// Short forms for these tests.
+trait Write {
+    fn file(
+        &mut self,
+        base: Option<&rekit_buildkit::llb::Step>,
+        path: &str,
+        data: &str,
+    ) -> rekit_buildkit::llb::Step;
+}
+
+impl Write for Builder {
+    fn file(
+        &mut self,
+        base: Option<&rekit_buildkit::llb::Step>,
+        path: &str,
+        data: &str,
+    ) -> rekit_buildkit::llb::Step {
+        let file = File {
+            path,
+            mode: 0o644,
+            data: data.as_bytes(),
+        };
+        Self::file(self, base, &file, &format!("write {path}"))
+    }
+}
+
+#[tokio::test]
+async fn the_engines_own_daemon_answers_every_call() {
+    let control = Daemon::EngineEmbedded(engine().await)
+        .connect(ControlTimeouts::CONNECT)
+        .await
+        .unwrap();
+    check_all_calls(&control).await;
+}
+
+#[tokio::test]
+async fn a_daemon_in_a_container_answers_through_exec_and_through_its_socket() {
+    let engine = engine().await;
+    let (container, daemon) = Container::builder(&engine).await;
+    let control = connect(&daemon).await;
+    check_all_calls(&control).await;
+    let pid = engine
+        .container_inspect(&container.name)
+        .await
+        .unwrap()
+        .0
+        .state
+        .pid;
+    let socket = PathBuf::from(format!("/proc/{pid}/root/run/buildkit/buildkitd.sock"));
+    let direct = connect(&Daemon::Unix(socket)).await;
+    check_all_calls(&direct).await;
+    assert_eq!(
+        control
+            .prune(&PruneScope::everything(), MINUTE)
+            .await
+            .unwrap()
+            .is_empty(),
+        false
+    );
+    assert!(control.disk_usage(&[], MINUTE).await.unwrap().is_empty());
+    container.remove().await;
+}
+
+#[tokio::test]
+async fn a_failed_build_is_a_report_and_a_running_one_is_listed() {
+    let engine = engine().await;
+    let (container, daemon) = Container::builder(&engine).await;
+    let control = connect(&daemon).await;
+    let mut builder = Builder::new("linux/amd64".parse().unwrap());
+    let base = Write::file(&mut builder, None, "/x", "no program");
+    let run = builder.run(&base, &["/nowhere"], "fails", Cache::Use);
+    let request = SolveRequest {
+        reference: BuildRef(fresh()),
+        definition: builder.finish(&run),
+        internal: false,
+    };
+    let report = control.solve_and_watch(request, MINUTE).await.unwrap();
+    assert!(report.failure.unwrap().contains("exit code"));
+    let error = control
+        .prune(
+            &PruneScope {
+                filters: vec!["=bad=".to_owned()],
+                ..PruneScope::default()
+            },
+            MINUTE,
+        )
+        .await
+        .unwrap_err();
+    assert!(error.to_string().starts_with("`Prune` failed: "), "{error}");
+    container.remove().await;
+}
+
+#[tokio::test]
+async fn a_container_without_a_daemon_says_why() {
+    let engine = engine().await;
+    let container = Container::create(
+        &engine,
+        serde_json::json!({"Entrypoint": ["/bin/sleep", "60"]}),
+    )
+    .await;
+    let daemon = Daemon::InContainer {
+        engine: engine.clone(),
+        container: container.name.clone(),
+    };
+    let stopped = daemon.connect(Duration::from_secs(5)).await.unwrap_err();
+    assert!(
+        matches!(&stopped, ConnectError::Engine(error) if error.is_conflict()),
+        "{stopped:?}"
+    );
+    engine.container_start(&container.name).await.unwrap();
+    let silent = daemon.connect(Duration::from_secs(5)).await.unwrap_err();
+    assert!(
+        silent.to_string().contains("buildkitd.sock"),
+        "{silent} {silent:?}"
+    );
+    container.remove().await;
+    let gone = daemon.connect(Duration::from_secs(5)).await.unwrap_err();
+    assert!(
+        matches!(&gone, ConnectError::Engine(error) if error.is_not_found()),
+        "{gone:?}"
+    );
+}
