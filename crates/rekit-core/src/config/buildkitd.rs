@@ -35,6 +35,11 @@ impl Release {
         })
     }
 
+    /// Returns whether the release bounds a cache by three sizes.
+    pub fn has_three_sizes(self) -> bool {
+        self.minor >= 17
+    }
+
     /// Returns whether the release has the TOML reader that came with 0.28.
     fn reads_any_case(self) -> bool {
         self.minor >= 28
