@@ -69,7 +69,7 @@ fn verdicts_agree_with_the_real_daemons() {
             let verdict = judge_buildkitd_as(&case.text, Release::of_version(version).unwrap());
             let refused = matches!(verdict, ConfigVerdict::Refused { .. });
             if refused == (*said == "accepted") {
-                disagreements.push_str(&format!("{} {version}: {said}\n", case.name));
+                disagreements.extend([case.name, " ", version, ": ", said, "\n"]);
             }
         }
     }
@@ -141,12 +141,11 @@ fn check(text: &str, expected: &Expect) {
         ),
         other => format!("{other:?}\n"),
     };
-    for advice in gc_advice(text) {
-        seen.push_str(&format!(
-            "advice {} ({}): {}\n",
-            advice.line, advice.key, advice.advice
-        ));
-    }
+    seen.extend(
+        gc_advice(text)
+            .iter()
+            .map(|gc| format!("advice {} ({}): {}\n", gc.line, gc.key, gc.advice)),
+    );
     seen.push_str("---\n");
     seen.push_str(&corrected_buildkitd(
         text,

@@ -122,6 +122,27 @@ pub(super) fn troubles(text: &str, release: Release) -> Vec<Trouble> {
     }
 }
 
+/// One key of a section, with what it holds.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    parent: &'a dyn TableLike,
+    name: &'a str,
+    item: &'a Item,
+}
+
+impl Entry<'_> {
+    /// Returns the bytes of a heading, or of a key and its value.
+    fn place(&self) -> Range<usize> {
+        let key = self.parent.key(self.name).and_then(toml_edit::Key::span);
+        match (key, self.item.span()) {
+            (Some(key), Some(item)) if item.start >= key.end => key.start..item.end,
+            (Some(key), _) => key,
+            (None, Some(item)) => item,
+            (None, None) => 0..0,
+        }
+    }
+}
+
 /// One walk through a document.
 struct Reading<'a> {
     release: Release,
@@ -153,7 +174,12 @@ impl Reading<'_> {
             Shape::Size => SIZE_PARTS,
             Shape::Map(inner) => {
                 for (name, item) in table.iter() {
-                    self.item(&join(path, name), table, name, item, *inner);
+                    let entry = Entry {
+                        parent: table,
+                        name,
+                        item,
+                    };
+                    self.item(&join(path, name), entry, *inner);
                 }
                 return;
             }
@@ -162,9 +188,14 @@ impl Reading<'_> {
         };
         for (name, item) in table.iter() {
             let path = join(path, name);
+            let entry = Entry {
+                parent: table,
+                name,
+                item,
+            };
             match self.find(groups, table, name) {
-                Some(key) => self.item(&path, table, name, item, key.shape),
-                None => self.unread_item(&path, table, name, item),
+                Some(key) => self.item(&path, entry, key.shape),
+                None => self.unread_item(&path, entry),
             }
         }
     }
@@ -190,9 +221,9 @@ impl Reading<'_> {
             })
     }
 
-    fn item(&mut self, path: &str, parent: &dyn TableLike, name: &str, item: &Item, shape: Shape) {
-        let at = place_of(parent, name, item);
-        match (item, shape) {
+    fn item(&mut self, path: &str, entry: Entry<'_>, shape: Shape) {
+        let at = entry.place();
+        match (entry.item, shape) {
             (Item::None, _) | (_, Shape::Any) => {}
             (Item::Value(value), _) => self.value(path, value, shape, &at),
             (
@@ -366,19 +397,24 @@ impl Reading<'_> {
     }
 
     /// Notes what the daemon does not read: a section by each of its headings, the rest as one.
-    fn unread_item(&mut self, path: &str, parent: &dyn TableLike, name: &str, item: &Item) {
-        match item {
+    fn unread_item(&mut self, path: &str, entry: Entry<'_>) {
+        match entry.item {
             Item::Table(table) if table.is_implicit() && !table.is_empty() => {
                 for (name, item) in table {
-                    self.unread_item(&join(path, name), table, name, item);
+                    let entry = Entry {
+                        parent: table,
+                        name,
+                        item,
+                    };
+                    self.unread_item(&join(path, name), entry);
                 }
             }
             Item::Value(value) => {
                 let at = value.span().unwrap_or(0..0);
                 self.strict(path, value, &at);
-                self.unread(path, place_of(parent, name, item));
+                self.unread(path, entry.place());
             }
-            _ => self.unread(path, place_of(parent, name, item)),
+            _ => self.unread(path, entry.place()),
         }
     }
 }
@@ -444,34 +480,6 @@ fn join(path: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("{path}.{name}")
-    }
-}
-
-/// Returns the bytes of a heading, or of a key and its value.
-fn place_of(parent: &dyn TableLike, name: &str, item: &Item) -> Range<usize> {
-    let key = parent.key(name).and_then(toml_edit::Key::span);
-    match (key, item.span()) {
-        (Some(key), Some(item)) if item.start <= key.start => key,
-        (Some(key), Some(item)) if matches!(item_kind(item.clone(), &key), Kind::After) => {
-            key.start..item.end
-        }
-        (Some(key), _) => key,
-        (None, Some(item)) => item,
-        (None, None) => 0..0,
-    }
-}
-
-/// Whether an item lies behind its key.
-enum Kind {
-    After,
-    Before,
-}
-
-fn item_kind(item: Range<usize>, key: &Range<usize>) -> Kind {
-    if item.start >= key.end {
-        Kind::After
-    } else {
-        Kind::Before
     }
 }
 

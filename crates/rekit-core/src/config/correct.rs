@@ -57,7 +57,7 @@ fn silenced(text: &str, trouble: &Trouble) -> String {
             continue;
         }
         if !told {
-            result.push_str(&format!("# rekit: {}\n", reason.replace('\n', " ")));
+            result.extend(["# rekit: ", &reason.replace('\n', " "), "\n"]);
             told = true;
         }
         result.push_str("# ");
@@ -69,12 +69,7 @@ fn silenced(text: &str, trouble: &Trouble) -> String {
 
 /// Returns the lines that must go: a section with its keys, or a key with its value, or the line itself.
 fn silenced_lines(text: &str, at: &Range<usize>) -> Range<usize> {
-    let line_of = |offset: usize| {
-        text.as_bytes()[..offset.min(text.len())]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-    };
+    let line_of = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
     let lines: Vec<&str> = text.split('\n').collect();
     let first = line_of(at.start);
     if let Ok(document) = Document::parse(text) {

@@ -70,7 +70,7 @@ pub(crate) fn masked(line: &str) -> String {
 fn mask_values(characters: &mut [char]) {
     let lower: String = characters
         .iter()
-        .map(|c| c.to_ascii_lowercase())
+        .map(char::to_ascii_lowercase)
         .collect::<String>();
     let Some(word) = SECRET_WORDS
         .iter()

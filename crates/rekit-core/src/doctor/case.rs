@@ -13,7 +13,7 @@ pub(super) struct Case {
 
 impl Case {
     /// Begins a case about something of this kind and name.
-    pub(super) fn of(kind: &str, name: impl ToString) -> Self {
+    pub(super) fn of(kind: &str, name: &(impl ToString + ?Sized)) -> Self {
         Self {
             subject: Subject {
                 kind: kind.to_owned(),
@@ -32,13 +32,13 @@ impl Case {
     }
 
     /// Says on which host.
-    pub(super) fn host(mut self, host: impl ToString) -> Self {
+    pub(super) fn host(mut self, host: &(impl ToString + ?Sized)) -> Self {
         self.subject.host = host.to_string();
         self
     }
 
     /// Says in which store.
-    pub(super) fn store(mut self, store: impl ToString) -> Self {
+    pub(super) fn store(mut self, store: &(impl ToString + ?Sized)) -> Self {
         self.subject.store = store.to_string();
         self
     }
@@ -70,7 +70,7 @@ impl Case {
 }
 
 /// Returns a word as a POSIX shell takes it literally.
-pub(super) fn quoted(word: impl ToString) -> String {
+pub(super) fn quoted(word: &(impl ToString + ?Sized)) -> String {
     let word = word.to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

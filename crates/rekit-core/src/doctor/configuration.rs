@@ -66,10 +66,10 @@ pub(super) const CHECKS: &[Check] = &[
 /// Every verdict with a case begun about it, and what it is about in words.
 fn verdicts<'a>(known: &Known<'a>) -> Vec<(Case, String, &'a ConfigVerdict)> {
     let nodes = known.nodes().filter_map(|node| {
-        let config = node.node.config.as_ref()?;
+        let config = node.facts.config.as_ref()?;
         let what = format!(
             "the buildkitd.toml in the record of builder `{}`, node `{}`",
-            node.builder.name, node.node.name
+            node.builder.name, node.facts.name
         );
         let case = Case::of("builder", &node.builder.name)
             .store(&node.store.path)
@@ -143,8 +143,8 @@ fn unreadable(known: &Known<'_>) -> Vec<Case> {
 /// Returns every daemon that answered, with a case begun about it.
 fn daemons<'a>(known: &Known<'a>) -> Vec<(Case, &'a Daemon)> {
     let nodes = known.nodes().filter_map(|node| {
-        let case = Case::of("node", &node.node.name).store(&node.store.path);
-        Some((case, node.node.daemon.known()?))
+        let case = Case::of("node", &node.facts.name).store(&node.store.path);
+        Some((case, node.facts.daemon.known()?))
     });
     let embedded = known.engines().filter_map(|(host, engine)| {
         let case = Case::of("host", &host.id).host(&host.id);
@@ -153,7 +153,7 @@ fn daemons<'a>(known: &Known<'a>) -> Vec<(Case, &'a Daemon)> {
     let standalone = known.inventory.standalone.iter().filter_map(|standalone| {
         let case = Case::of(
             "standalone",
-            standalone.known_by.first().cloned().unwrap_or_default(),
+            standalone.known_by.first().map_or("", String::as_str),
         );
         Some((case, standalone.daemon.known()?))
     });

@@ -128,7 +128,7 @@ fn pipe_case(known: &Known<'_>, context: &ContextEntry) -> Case {
             )
             .run(format!(
                 "docker context update {name} --docker {}",
-                quoted(format!("host=unix://{socket}"))
+                quoted(&format!("host=unix://{socket}"))
             ));
     }
     case.seen("no Docker Desktop answers on this machine")
@@ -182,7 +182,7 @@ fn unreadable(known: &Known<'_>) -> Vec<Case> {
                 Some(file) => case
                     .seen(format!("{} ({} bytes): {reason}", file.path, file.size_bytes))
                     .run(match file.path.parent() {
-                        Some(folder) => format!("mv {} {}", quoted(&folder), quoted(aside(&folder))),
+                        Some(folder) => format!("mv {} {}", quoted(&folder), quoted(&aside(&folder))),
                         None => format!("mv {0} {0}.broken", quoted(&file.path)),
                     }),
                 None => case.seen(reason.to_owned()),

@@ -18,7 +18,7 @@ pub(super) struct Node<'a> {
     pub(super) store: &'a Store,
     pub(super) builder: &'a BuilderRecord,
     pub(super) record: &'a Record,
-    pub(super) node: &'a NodeRecord,
+    pub(super) facts: &'a NodeRecord,
 }
 
 impl Node<'_> {
@@ -93,7 +93,7 @@ impl<'a> Known<'a> {
                 store,
                 builder,
                 record,
-                node,
+                facts: node,
             })
     }
 
@@ -106,21 +106,21 @@ impl<'a> Known<'a> {
     /// Returns the engine that this node's container is on.
     pub(super) fn engine(&self, node: Node<'a>) -> Option<&'a Engine> {
         self.inventory
-            .host(node.node.host.as_ref()?)?
+            .host(node.facts.host.as_ref()?)?
             .engine
             .known()
     }
 
     /// Returns the container that bears this node's name.
     pub(super) fn container(&self, node: Node<'a>) -> Option<&'a HostContainer> {
-        let name = node.node.name.container();
+        let name = node.facts.name.container();
         let containers = &self.engine(node)?.containers;
         containers.iter().find(|container| container.name == name)
     }
 
     /// Returns the state volume that bears this node's name.
     pub(super) fn volume(&self, node: Node<'a>) -> Option<&'a HostVolume> {
-        let name = node.node.name.volume();
+        let name = node.facts.name.volume();
         let volumes = &self.engine(node)?.volumes;
         volumes.iter().find(|volume| volume.name == name)
     }

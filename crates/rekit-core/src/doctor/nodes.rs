@@ -200,7 +200,7 @@ fn foreign_claimed(known: &Known<'_>) -> Vec<Case> {
     stray_containers(known, false, true)
         .into_iter()
         .map(|(host, container)| {
-            foreign(host, container)
+            foreign(&host, container)
                 .cause("A builder claims this container by its name, but it is no BuildKit; booting or removing the builder would start or delete it.")
                 .fix(FixBy::Hand, "rename the container, or the builder; do not run `docker buildx rm` before")
                 .run(format!("docker rename {0} {0}-mine", container.name))
@@ -212,7 +212,7 @@ fn foreign_unclaimed(known: &Known<'_>) -> Vec<Case> {
     stray_containers(known, false, false)
         .into_iter()
         .map(|(host, container)| {
-            foreign(host, container)
+            foreign(&host, container)
                 .cause("The name is a builder's, the container is no BuildKit; a builder of that name would start it.")
                 .fix(FixBy::Hand, "give it another name")
                 .run(format!("docker rename {0} {0}-mine", container.name))
@@ -220,7 +220,7 @@ fn foreign_unclaimed(known: &Known<'_>) -> Vec<Case> {
         .collect()
 }
 
-fn foreign(host: String, container: &HostContainer) -> Case {
+fn foreign(host: &str, container: &HostContainer) -> Case {
     Case::of("container", &container.name)
         .host(host)
         .seen(format!(
@@ -232,17 +232,17 @@ fn foreign(host: String, container: &HostContainer) -> Case {
 
 /// Begins a case about a node.
 fn about(node: Node<'_>) -> Case {
-    let case = Case::of("node", &node.node.name)
+    let case = Case::of("node", &node.facts.name)
         .store(&node.store.path)
         .seen(format!(
             "{}: builder `{}`, node `{}`, driver {}, endpoint `{}`",
             node.builder.file.path,
             node.builder.name,
-            node.node.name,
+            node.facts.name,
             node.record.driver,
-            node.node.endpoint
+            node.facts.endpoint
         ));
-    match &node.node.host {
+    match &node.facts.host {
         Some(host) => case.host(host),
         None => case,
     }
@@ -280,9 +280,9 @@ fn container_gone(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "The container of node `{}` was removed, its state volume is still there; buildx would not remove the volume any more.",
-                    node.node.name
+                    node.facts.name
                 ))
-                .seen(format!("no container `{}`, but volume `{}`", node.node.name.container(), node.node.name.volume()))
+                .seen(format!("no container `{}`, but volume `{}`", node.facts.name.container(), node.facts.name.volume()))
                 .fix(FixBy::Automatic, "boot the builder, which takes the old cache again")
                 .run(boot(node))
         })
@@ -296,9 +296,9 @@ fn never_booted(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "Node `{}` was not booted yet; the first build does it.",
-                    node.node.name
+                    node.facts.name
                 ))
-                .seen(format!("no container `{}`", node.node.name.container()))
+                .seen(format!("no container `{}`", node.facts.name.container()))
                 .fix(FixBy::Automatic, "boot it")
                 .run(boot(node))
         })
@@ -321,7 +321,7 @@ fn stopped(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "Node `{}` is stopped; the next build starts it.",
-                    node.node.name
+                    node.facts.name
                 ))
                 .seen(format!(
                     "container `{}` is {}, exit code {}",
@@ -345,7 +345,7 @@ fn killed(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "The daemon of node `{}` did not stop cleanly: {why}.",
-                    node.node.name
+                    node.facts.name
                 ))
                 .seen(format!(
                     "container `{}` is {}, exit code {}",
@@ -365,7 +365,7 @@ fn crash_loop(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "The daemon of node `{}` ends as soon as it starts, and is started again and again.",
-                    node.node.name
+                    node.facts.name
                 ))
                 .seen(format!(
                     "container `{}` is restarting, {} times so far, exit code {}, policy `{}`",
@@ -381,12 +381,12 @@ fn hung(known: &Known<'_>) -> Vec<Case> {
     let all = containers(known).into_iter();
     all.filter(|(_, container)| container.status == "running")
         .filter_map(|(node, container)| {
-            let reason = node.node.daemon.reason()?;
+            let reason = node.facts.daemon.reason()?;
             Some(
                 about(node)
                     .cause(format!(
                         "The container of node `{}` runs, but its daemon does not answer: {reason}.",
-                        node.node.name
+                        node.facts.name
                     ))
                     .seen(format!(
                         "container `{}` is running since {}; control API: {reason}",
@@ -406,7 +406,7 @@ fn paused(known: &Known<'_>) -> Vec<Case> {
             about(node)
                 .cause(format!(
                     "The container of node `{}` is paused; builds fail.",
-                    node.node.name
+                    node.facts.name
                 ))
                 .seen(format!("container `{}` is paused", container.name))
                 .fix(FixBy::Consent, "let it go on")
@@ -420,10 +420,10 @@ fn remote_dead(known: &Known<'_>) -> Vec<Case> {
         .nodes()
         .filter(|node| matches!(node.record.driver.as_str(), "remote" | "kubernetes"))
         .filter_map(|node| {
-            let reason = node.node.daemon.reason()?;
+            let reason = node.facts.daemon.reason()?;
             Some(
                 about(node)
-                    .cause(format!("Node `{}` at `{}` does not answer: {reason}.", node.node.name, node.node.endpoint))
+                    .cause(format!("Node `{}` at `{}` does not answer: {reason}.", node.facts.name, node.facts.endpoint))
                     .seen(format!("control API: {reason}"))
                     .fix(FixBy::Hand, "make the daemon reachable again, or remove the builder if it is gone for good")
                     .run(format!("docker buildx inspect {}", quoted(&node.builder.name))),
@@ -446,7 +446,7 @@ fn standalone_remains(known: &Known<'_>) -> Vec<Case> {
     let all = known.inventory.standalone.iter();
     all.filter(|standalone| standalone.pid.is_none() && standalone.daemon.known().is_none())
         .map(|standalone| {
-            let mut case = Case::of("standalone", standalone_name(standalone)).cause(
+            let mut case = Case::of("standalone", &standalone_name(standalone)).cause(
                 "A standalone buildkitd left something behind: it does not run, and no builder names it.",
             );
             for known_by in &standalone.known_by {
@@ -469,7 +469,7 @@ fn standalone_hung(known: &Known<'_>) -> Vec<Case> {
     all.filter_map(|standalone| {
         let (pid, reason) = (standalone.pid?, standalone.daemon.reason()?);
         Some(
-            Case::of("standalone", standalone_name(standalone))
+            Case::of("standalone", &standalone_name(standalone))
                 .cause(format!(
                     "The standalone buildkitd (process {pid}) does not answer: {reason}."
                 ))

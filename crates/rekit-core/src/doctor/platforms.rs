@@ -70,7 +70,7 @@ fn is_native(platform: &Platform, os: &str, architecture: &str) -> bool {
 
 /// Returns whether the node can run the platform; `None`: nobody knows.
 fn runs(known: &Known<'_>, node: Node<'_>, platform: &Platform) -> Option<bool> {
-    if let Some(daemon) = node.node.daemon.known() {
+    if let Some(daemon) = node.facts.daemon.known() {
         let mut all = daemon
             .workers
             .iter()
@@ -84,7 +84,7 @@ fn runs(known: &Known<'_>, node: Node<'_>, platform: &Platform) -> Option<bool> 
         return Some(true);
     }
     // Emulators were looked up on this machine only.
-    node.node
+    node.facts
         .host
         .as_ref()
         .filter(|host| host.as_str().starts_with("unix:"))?;
@@ -103,7 +103,7 @@ fn lost(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     for node in known.nodes() {
         let missing: Vec<&Platform> = node
-            .node
+            .facts
             .platforms
             .iter()
             .filter(|platform| runs(known, node, platform) == Some(false))
@@ -116,7 +116,7 @@ fn lost(known: &Known<'_>) -> Vec<Case> {
             .map(|platform| format!("`{platform}`"))
             .collect();
         cases.push(
-            Case::of("node", &node.node.name)
+            Case::of("node", &node.facts.name)
                 .store(&node.store.path)
                 .cause(format!(
                     "Builder `{}` promises {}, which nothing on this node can run.",
@@ -125,7 +125,7 @@ fn lost(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!(
                     "{}: Platforms of node `{}`",
-                    node.builder.file.path, node.node.name
+                    node.builder.file.path, node.facts.name
                 ))
                 .seen("not among the platforms of its daemon or the kernel's emulators")
                 .fix(

@@ -158,7 +158,7 @@ fn unreadable_record(known: &Known<'_>) -> Vec<Case> {
             case = case.fix(FixBy::Consent, summary).run(format!(
                 "mv {} {}",
                 quoted(&builder.file.path),
-                quoted(aside(store, &builder.file.path))
+                quoted(&aside(store, &builder.file.path))
             ));
             if let Some((_, container)) = remains.first()
                 && let Some(node) = NodeName::of_container(container)
@@ -209,7 +209,7 @@ fn stray(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(path.to_string())
                 .fix(FixBy::Automatic, "move it out of the folder")
-                .run(format!("mv {} {}", quoted(path), quoted(aside(store, path))))
+                .run(format!("mv {} {}", quoted(path), quoted(&aside(store, path))))
         })
         .collect()
 }
@@ -233,7 +233,7 @@ fn other_name(known: &Known<'_>) -> Vec<Case> {
                     .run(format!(
                         "mv {} {}",
                         quoted(&builder.file.path),
-                        quoted(aside(store, &builder.file.path))
+                        quoted(&aside(store, &builder.file.path))
                     )),
             )
         })
@@ -280,7 +280,7 @@ fn unreadable_current(known: &Known<'_>) -> Vec<Case> {
                     .run(format!(
                         "mv {} {}",
                         quoted(&path),
-                        quoted(aside(store, &path))
+                        quoted(&aside(store, &path))
                     ))
                     .run("docker buildx use default"),
             )
@@ -359,7 +359,7 @@ fn unreadable_part(known: &Known<'_>) -> Vec<Case> {
                 .fix(FixBy::Consent, "give the file back to this account")
                 .run(format!(
                     "sudo chown --reference={} {}",
-                    quoted(known.inventory.machine.home.clone()),
+                    quoted(&known.inventory.machine.home),
                     quoted(path)
                 ))
         })
@@ -419,12 +419,12 @@ fn locked(known: &Known<'_>) -> Vec<Case> {
     stores
         .filter(|store| store.locked)
         .map(|store| {
-            Case::of("file", store.path.join(".lock"))
+            Case::of("file", &store.path.join(".lock"))
                 .store(&store.path)
                 .cause("Another process holds buildx's lock; buildx commands wait for it.")
                 .seen(format!("{}/.lock is locked", store.path))
                 .fix(FixBy::Hand, "wait, or end the process that holds it")
-                .run(format!("fuser -v {}", quoted(store.path.join(".lock"))))
+                .run(format!("fuser -v {}", quoted(&store.path.join(".lock"))))
         })
         .collect()
 }
@@ -449,7 +449,7 @@ fn unknown_driver(known: &Known<'_>) -> Vec<Case> {
                     .run(format!(
                         "mv {} {}",
                         quoted(&builder.file.path),
-                        quoted(aside(store, &builder.file.path))
+                        quoted(&aside(store, &builder.file.path))
                     )),
             )
         })
@@ -459,8 +459,8 @@ fn unknown_driver(known: &Known<'_>) -> Vec<Case> {
 fn claimed_twice(known: &Known<'_>) -> Vec<Case> {
     let mut claims: BTreeMap<_, Vec<Node<'_>>> = BTreeMap::new();
     for node in known.nodes().filter(Node::in_container) {
-        if let Some(host) = &node.node.host {
-            let key = (host.clone(), node.node.name.clone());
+        if let Some(host) = &node.facts.host {
+            let key = (host.clone(), node.facts.name.clone());
             claims.entry(key).or_default().push(node);
         }
     }
@@ -468,7 +468,7 @@ fn claimed_twice(known: &Known<'_>) -> Vec<Case> {
         .into_iter()
         .filter(|(_, nodes)| nodes.len() > 1)
         .map(|((host, name), nodes)| {
-            let mut case = Case::of("container", name.container()).host(&host).cause(format!(
+            let mut case = Case::of("container", &name.container()).host(&host).cause(format!(
                 "{} records name the node `{name}` on one engine: they share its container and cache, and removing one destroys it for the other.",
                 nodes.len()
             ));
