@@ -1,0 +1,178 @@
+//! A real buildkitd of its own, as people run it by hand or as a service: on a unix socket or on TCP.
+
+use crate::{
+    engine::{SYSTEM_PATH, add_namespace, detached, wait_for},
+    lab::Lab,
+    process::{succeeds, tail, text, words},
+    record::namespace,
+    versions,
+};
+use anyhow::{Result, bail};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+/// Where a standalone daemon listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Address {
+    /// A unix socket in its folder; the daemon has a network namespace of its own.
+    #[default]
+    Unix,
+    /// A free port of 127.0.0.1, in the machine's own network namespace (else nobody could reach it).
+    Tcp,
+}
+
+/// What a standalone daemon shall be.
+#[derive(Clone, Debug)]
+pub struct StandaloneOptions {
+    /// The version of BuildKit.
+    pub version: String,
+    /// Where it listens.
+    pub address: Address,
+    /// The text of its buildkitd.toml.
+    pub config: String,
+    /// Further flags.
+    pub flags: Vec<String>,
+}
+
+impl Default for StandaloneOptions {
+    fn default() -> Self {
+        Self {
+            version: versions::BUILDKIT_DEFAULT.to_owned(),
+            address: Address::Unix,
+            config: String::new(),
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// A running standalone daemon; it ends when this is dropped, and at the latest with its lab.
+#[derive(Debug)]
+pub struct Standalone {
+    folder: PathBuf,
+    address: String,
+    version: String,
+}
+
+impl Lab {
+    /// Starts a standalone buildkitd and waits until it answers; a daemon that gives up is an error with the end of its log.
+    pub fn standalone_buildkitd(&self, options: &StandaloneOptions) -> Result<Standalone> {
+        let number = self.daemons.fetch_add(1, Ordering::Relaxed);
+        let folder = self.root().join(format!("buildkitd-{number}"));
+        fs::create_dir_all(folder.join("data"))?;
+        fs::write(folder.join("buildkitd.toml"), &options.config)?;
+        let space = namespace(self.name(), &format!("buildkitd-{number}"));
+        let (network, address) = match options.address {
+            Address::Unix => {
+                add_namespace(&space)?;
+                (
+                    space,
+                    format!("unix://{}", folder.join("buildkitd.sock").display()),
+                )
+            }
+            Address::Tcp => (
+                "../../proc/self/ns/net".to_owned(),
+                format!("tcp://127.0.0.1:{}", free_port()?),
+            ),
+        };
+        let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
+        let mut command = detached(&network, &folder.join("log"));
+        command
+            .arg(programs.join("buildkitd"))
+            .arg("--root")
+            .arg(folder.join("data"))
+            .arg("--addr")
+            .arg(&address);
+        command
+            .arg("--config")
+            .arg(folder.join("buildkitd.toml"))
+            .args(["--oci-worker-binary", "/usr/sbin/runc"])
+            .args(&options.flags);
+        command
+            .env("PATH", format!("{}:{SYSTEM_PATH}", programs.display()))
+            .env("XDG_RUNTIME_DIR", &folder)
+            .env("HOME", &folder);
+        text(&mut command)?;
+        let daemon = Standalone {
+            folder,
+            address,
+            version: options.version.clone(),
+        };
+        let buildctl = self.buildctl(&options.version)?;
+        let mut gone = 0;
+        let answered = wait_for(Duration::from_secs(30), || {
+            gone += u32::from(daemon.pid().is_none());
+            gone > 20
+                || succeeds(&mut words(
+                    &buildctl,
+                    ["--addr", &daemon.address, "debug", "workers"],
+                ))
+        });
+        if answered.is_err() || daemon.pid().is_none() {
+            bail!(
+                "buildkitd {} does not answer; its log:\n{}",
+                daemon.version,
+                complaint(&daemon.folder.join("log"))
+            );
+        }
+        Ok(daemon)
+    }
+}
+
+impl Standalone {
+    /// Returns the address as buildx's remote driver and `buildctl --addr` take it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns the folder with `data`, `buildkitd.toml` and `log`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the version of its BuildKit.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Returns the daemon's process id, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        let root = self.folder.join("data").display().to_string();
+        let processes = fs::read_dir("/proc")
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse().ok());
+        processes.into_iter().find(|pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.split('\0')
+                .next()
+                .is_some_and(|program| program.ends_with("/buildkitd"))
+                && line.split('\0').any(|word| word == root)
+        })
+    }
+}
+
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            succeeds(&mut words("kill", ["-KILL", &pid.to_string()]));
+        }
+    }
+}
+
+/// Returns what a daemon that gave up said: its own line if there is one (the rest is a stack trace), else the end of its log.
+fn complaint(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let own = text
+        .lines()
+        .find(|line| line.starts_with("buildkitd: ") || line.starts_with("panic: "));
+    own.map_or_else(|| tail(log, 10), str::to_owned)
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
