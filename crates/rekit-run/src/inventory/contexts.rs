@@ -163,5 +163,6 @@ fn tls_files(folder: &Path, skip_verify: bool) -> TlsFiles {
         certificate: present("cert.pem"),
         key: present("key.pem"),
         skip_verify,
+        server_name: None,
     }
 }

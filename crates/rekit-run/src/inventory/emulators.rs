@@ -63,12 +63,13 @@ pub(super) async fn with_versions(emulators: &mut Fact<Vec<Emulator>>, limits: L
 
 /// Returns what an emulator says of its version: the first line's third word.
 async fn version(program: PathBuf, limits: Limits) -> Fact<String> {
-    if host::status(&program).is_err() {
+    // Debian registers a link whose name changes how the program reads its arguments.
+    let Ok(program) = host::resolved(&program) else {
         return Fact::Unreadable {
             reason: "the program is not on this machine's file system; the kernel holds it open"
                 .to_owned(),
         };
-    }
+    };
     match host::run(&program, &["--version"], &[], limits.program).await {
         Ok(output) => {
             let line = output.stdout.lines().next().unwrap_or_default().to_owned();

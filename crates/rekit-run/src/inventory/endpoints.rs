@@ -15,6 +15,8 @@ pub(super) struct TlsFiles {
     pub(super) key: Option<PathBuf>,
     /// Whether the engine's certificate is not checked.
     pub(super) skip_verify: bool,
+    /// The name to expect in the certificate instead of the host's.
+    pub(super) server_name: Option<String>,
 }
 
 /// An endpoint to dial. Holds credentials: never leaves the collector.

@@ -158,10 +158,9 @@ fn file(kind: ConfigKind, path: &Path) -> Option<ConfigFile> {
     let content = content.unwrap_or_default();
     let is_read = file.digest.known().is_some();
     let (keys, verdict) = match kind {
-        ConfigKind::Buildkitd | ConfigKind::BuildxDefault => (
-            toml_keys(&content),
-            is_read.then(|| judge::bytes(&content)).flatten(),
-        ),
+        ConfigKind::Buildkitd | ConfigKind::BuildxDefault => {
+            (toml_keys(&content), is_read.then(|| judge::bytes(&content)))
+        }
         ConfigKind::Daemon => (json_keys(&content, DAEMON_KEYS), None),
         ConfigKind::Cli => (json_keys(&content, CLI_KEYS), None),
         ConfigKind::Goal => (toml_keys(&content), None),

@@ -124,7 +124,9 @@ fn files(fields: &Map<String, Value>) -> Result<(Vec<NodeFile>, Option<NodeConfi
             .decode(content.as_str().unwrap_or_default())
             .map_err(|_| format!("its file `{name}` is not base64"))?;
         if name == "buildkitd.toml" {
-            config = judge::bytes(&content).map(|verdict| NodeConfig { verdict });
+            config = Some(NodeConfig {
+                verdict: judge::bytes(&content),
+            });
         }
         files.push(NodeFile {
             name: name.clone(),

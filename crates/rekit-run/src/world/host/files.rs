@@ -141,6 +141,11 @@ pub fn link_target(path: &Path) -> Option<PathBuf> {
     fs::read_link(path).ok()
 }
 
+/// Returns the file behind a path, all links followed.
+pub fn resolved(path: &Path) -> Result<PathBuf, ReadError> {
+    path.canonicalize().map_err(ReadError::System)
+}
+
 /// Reads a regular file of at most `limit` bytes. Pipes and devices are refused, not waited for.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -120,10 +120,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
             // It may have ended a moment ago; then there is nothing left to end.
-            drop(rustix::process::kill_process_group(
-                leader,
-                rustix::process::Signal::KILL,
-            ));
+            rustix::process::kill_process_group(leader, rustix::process::Signal::KILL).ok();
         }
     }
 }
