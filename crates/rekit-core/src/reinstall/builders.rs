@@ -7,7 +7,7 @@ use crate::{
     inventory::{BuilderRecord, ConfigVerdict, Host, NodeRecord, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
     record::{NodeEdit, NodeSettings, RecordEdit},
-    step::{Action, Claim, FileState, NodePlace, VolumePlace},
+    step::{Action, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
 };
 
 /// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
@@ -254,6 +254,11 @@ impl Reinstall<'_> {
                 edit,
             },
         );
+        let daemons = renewals.iter().map(|renewal| DaemonPlace {
+            host: renewal.host.clone(),
+            container: Some(renewal.edit.name.container()),
+        });
+        let daemons = daemons.collect();
         let mut platforms: Vec<Platform> = renewals
             .iter()
             .flat_map(|renewal| renewal.platforms.clone())
@@ -262,6 +267,7 @@ impl Reinstall<'_> {
         platforms.dedup();
         self.claims.push(Claim {
             builder: builder.to_string(),
+            daemons,
             platforms,
         });
         for renewal in renewals {
@@ -392,12 +398,18 @@ impl Reinstall<'_> {
     fn claim_context_builders(&mut self) {
         for context in &self.ground.inventory.contexts {
             let host = context.state.known().and_then(|state| state.host.clone());
-            let Some(engine) = host.and_then(|host| self.ground.engine(&host)) else {
+            let Some((host, engine)) =
+                host.and_then(|host| Some((host.clone(), self.ground.engine(&host)?)))
+            else {
                 continue;
             };
             let native = format!("linux/{}", engine.architecture).parse();
             self.claims.push(Claim {
                 builder: context.name.clone(),
+                daemons: vec![DaemonPlace {
+                    host,
+                    container: None,
+                }],
                 platforms: native.into_iter().collect(),
             });
         }

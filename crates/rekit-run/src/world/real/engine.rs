@@ -32,12 +32,19 @@ fn found<T>(result: Result<T, ApiError>, what: String) -> Answer<Option<T>> {
     }
 }
 
-pub(super) async fn container(engine: &Engine, name: &ContainerName) -> Answer<Option<ContainerFacts>> {
+pub(super) async fn container(
+    engine: &Engine,
+    name: &ContainerName,
+) -> Answer<Option<ContainerFacts>> {
     let what = format!("container `{name}` cannot be looked at");
-    let Some((detail, _)) = found(engine.container_inspect(name.as_str()).await, what.clone())? else {
+    let Some((detail, _)) = found(engine.container_inspect(name.as_str()).await, what.clone())?
+    else {
         return Ok(None);
     };
-    let id = detail.id.parse().map_err(|error: rekit_core::name::NameError| WorldError::failed(what, error))?;
+    let id = detail
+        .id
+        .parse()
+        .map_err(|error: rekit_core::name::NameError| WorldError::failed(what, error))?;
     Ok(Some(ContainerFacts {
         id,
         running: detail.state.running || detail.state.restarting,
@@ -47,23 +54,40 @@ pub(super) async fn container(engine: &Engine, name: &ContainerName) -> Answer<O
     }))
 }
 
-pub(super) async fn describe_container(engine: &Engine, name: &ContainerName) -> Answer<ForeignBytes> {
+pub(super) async fn describe_container(
+    engine: &Engine,
+    name: &ContainerName,
+) -> Answer<ForeignBytes> {
     let what = format!("container `{name}` cannot be described");
-    let (_, raw) = engine.container_inspect(name.as_str()).await.map_err(failed(what))?;
+    let (_, raw) = engine
+        .container_inspect(name.as_str())
+        .await
+        .map_err(failed(what))?;
     Ok(ForeignBytes::new(raw.to_string().into_bytes()))
 }
 
 pub(super) async fn volume(engine: &Engine, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
     let what = format!("volume `{name}` cannot be looked at");
     let volume = found(engine.volume_inspect(name.as_str()).await, what)?;
-    Ok(volume.map(|(volume, _)| VolumeFacts { created_at: volume.created_at, labels: volume.labels }))
+    Ok(volume.map(|(volume, _)| VolumeFacts {
+        created_at: volume.created_at,
+        labels: volume.labels,
+    }))
 }
 
 pub(super) async fn describe_volume(engine: &Engine, name: &VolumeName) -> Answer<ForeignBytes> {
     let what = format!("volume `{name}` cannot be described");
-    let (volume, _) = engine.volume_inspect(name.as_str()).await.map_err(failed(what.clone()))?;
-    let description = VolumeDescription { driver: volume.driver, options: volume.options, labels: volume.labels };
-    let bytes = serde_json::to_vec(&description).map_err(|error| WorldError::failed(what, error))?;
+    let (volume, _) = engine
+        .volume_inspect(name.as_str())
+        .await
+        .map_err(failed(what.clone()))?;
+    let description = VolumeDescription {
+        driver: volume.driver,
+        options: volume.options,
+        labels: volume.labels,
+    };
+    let bytes =
+        serde_json::to_vec(&description).map_err(|error| WorldError::failed(what, error))?;
     Ok(ForeignBytes::new(bytes))
 }
 
@@ -72,22 +96,40 @@ pub(super) async fn has_image(engine: &Engine, image: &ImageRef) -> Answer<bool>
     Ok(found(engine.image_inspect(image.as_str()).await, what)?.is_some())
 }
 
-pub(super) async fn create_volume(engine: &Engine, name: &VolumeName, labels: &Labels) -> Answer<()> {
+pub(super) async fn create_volume(
+    engine: &Engine,
+    name: &VolumeName,
+    labels: &Labels,
+) -> Answer<()> {
     let created = engine.volume_create(name.as_str(), &labels.to_map()).await;
-    created.map(drop).map_err(failed(format!("volume `{name}` cannot be made")))
+    created
+        .map(drop)
+        .map_err(failed(format!("volume `{name}` cannot be made")))
 }
 
-pub(super) async fn recreate_volume(engine: &Engine, name: &VolumeName, like: &ForeignBytes, labels: &Labels) -> Answer<()> {
+pub(super) async fn recreate_volume(
+    engine: &Engine,
+    name: &VolumeName,
+    like: &ForeignBytes,
+    labels: &Labels,
+) -> Answer<()> {
     let what = || format!("volume `{name}` cannot be made again");
     let description: VolumeDescription =
         serde_json::from_slice(like.expose()).map_err(|error| WorldError::failed(what(), error))?;
     if description.driver != "local" || !description.options.is_empty() {
-        let why = format!("{}: its driver or options are not the plain local ones", what());
+        let why = format!(
+            "{}: its driver or options are not the plain local ones",
+            what()
+        );
         return Err(WorldError::Refused { why });
     }
     let mut all = description.labels;
     all.extend(labels.to_map());
-    engine.volume_create(name.as_str(), &all).await.map(drop).map_err(failed(what()))
+    engine
+        .volume_create(name.as_str(), &all)
+        .await
+        .map(drop)
+        .map_err(failed(what()))
 }
 
 pub(super) async fn remove_volume(engine: &Engine, name: &VolumeName) -> Answer<()> {
@@ -102,23 +144,46 @@ pub(super) async fn start(engine: &Engine, name: &ContainerName) -> Answer<()> {
 
 pub(super) async fn stop(engine: &Engine, name: &ContainerName, timeout: u32) -> Answer<Stopped> {
     let what = format!("container `{name}` cannot be stopped");
-    let stopped = engine.container_stop(name.as_str(), Duration::from_secs(u64::from(timeout))).await;
+    let stopped = engine
+        .container_stop(name.as_str(), Duration::from_secs(u64::from(timeout)))
+        .await;
     stopped.map_err(failed(what.clone()))?;
-    let (detail, _) = engine.container_inspect(name.as_str()).await.map_err(failed(what.clone()))?;
+    let (detail, _) = engine
+        .container_inspect(name.as_str())
+        .await
+        .map_err(failed(what.clone()))?;
     if detail.state.running || detail.state.restarting {
-        return Err(WorldError::Refused { why: format!("{what}: it still runs") });
+        return Err(WorldError::Refused {
+            why: format!("{what}: it still runs"),
+        });
     }
     let exit_code = detail.state.exit_code;
-    Ok(Stopped { exit_code, clean: exit_code != KILLED })
+    Ok(Stopped {
+        exit_code,
+        clean: exit_code != KILLED,
+    })
 }
 
 pub(super) async fn remove_container(engine: &Engine, name: &ContainerName) -> Answer<()> {
     let what = format!("container `{name}` cannot be removed");
-    found(engine.container_remove(name.as_str(), false, false).await, what).map(drop)
+    found(
+        engine.container_remove(name.as_str(), false, false).await,
+        what,
+    )
+    .map(drop)
 }
 
-pub(super) async fn set_restart_policy(engine: &Engine, name: &ContainerName, policy: &str) -> Answer<()> {
-    let policy = RestartPolicy { name: policy.to_owned(), maximum_retry_count: 0 };
+pub(super) async fn set_restart_policy(
+    engine: &Engine,
+    name: &ContainerName,
+    policy: &str,
+) -> Answer<()> {
+    let policy = RestartPolicy {
+        name: policy.to_owned(),
+        maximum_retry_count: 0,
+    };
     let set = engine.container_set_restart(name.as_str(), &policy).await;
-    set.map_err(failed(format!("the restart policy of container `{name}` cannot be set")))
+    set.map_err(failed(format!(
+        "the restart policy of container `{name}` cannot be set"
+    )))
 }

@@ -23,7 +23,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 
 pub(super) fn state(path: &HostPath) -> Answer<FileState> {
     Ok(match read(path)? {
-        Some((bytes, _)) => FileState::Present { digest: Digest::of(bytes.expose()) },
+        Some((bytes, _)) => FileState::Present {
+            digest: Digest::of(bytes.expose()),
+        },
         None => FileState::Absent {},
     })
 }
@@ -33,7 +35,14 @@ pub(super) fn read(path: &HostPath) -> Answer<Option<(ForeignBytes, u32)>> {
     let failed = |error: io::Error| WorldError::failed(format!("`{path}` cannot be read"), error);
     let metadata = match place.symlink_metadata() {
         Ok(metadata) => metadata,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(failed(error)),
     };
     if metadata.is_dir() {
@@ -41,27 +50,42 @@ pub(super) fn read(path: &HostPath) -> Answer<Option<(ForeignBytes, u32)>> {
     }
     let metadata = place.metadata().map_err(failed)?;
     if !metadata.is_file() || metadata.len() > LIMIT_BYTES {
-        return Err(WorldError::Refused { why: format!("`{path}` is no ordinary configuration file") });
+        return Err(WorldError::Refused {
+            why: format!("`{path}` is no ordinary configuration file"),
+        });
     }
     let bytes = std::fs::read(&place).map_err(failed)?;
-    Ok(Some((ForeignBytes::new(bytes), metadata.permissions().mode() & 0o7777)))
+    Ok(Some((
+        ForeignBytes::new(bytes),
+        metadata.permissions().mode() & 0o7777,
+    )))
 }
 
 pub(super) async fn write(change: FileChange<'_>, content: &ForeignBytes, mode: u32) -> Answer<()> {
     let _lock = lock(change.store).await?;
     expect(change)?;
     let target = real_target(&path_of(change.path));
-    let failed = |error: io::Error| WorldError::failed(format!("`{}` cannot be written", change.path), error);
+    let failed = |error: io::Error| {
+        WorldError::failed(format!("`{}` cannot be written", change.path), error)
+    };
     let parent = target.parent().unwrap_or(Path::new("/"));
     make_folders(parent).map_err(failed)?;
     // Never a temporary file inside `instances/`: it would break buildx's listing (facts.md A).
     let beside = change.store.map_or_else(|| parent.to_owned(), path_of);
-    let mut temporary = tempfile::Builder::new().prefix(".rekit-").tempfile_in(&beside).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".rekit-")
+        .tempfile_in(&beside)
+        .map_err(failed)?;
     temporary.write_all(content.expose()).map_err(failed)?;
-    temporary.as_file().set_permissions(PermissionsExt::from_mode(mode)).map_err(failed)?;
+    temporary
+        .as_file()
+        .set_permissions(PermissionsExt::from_mode(mode))
+        .map_err(failed)?;
     own_like(temporary.as_file(), &target, parent).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(&target).map_err(|error| failed(error.error))?;
+    temporary
+        .persist(&target)
+        .map_err(|error| failed(error.error))?;
     sync_folder(parent).map_err(failed)
 }
 
@@ -69,7 +93,9 @@ pub(super) async fn remove(change: FileChange<'_>) -> Answer<()> {
     let _lock = lock(change.store).await?;
     expect(change)?;
     let path = path_of(change.path);
-    let failed = |error: io::Error| WorldError::failed(format!("`{}` cannot be removed", change.path), error);
+    let failed = |error: io::Error| {
+        WorldError::failed(format!("`{}` cannot be removed", change.path), error)
+    };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
         _ => sync_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed),
@@ -80,26 +106,44 @@ fn expect(change: FileChange<'_>) -> Answer<()> {
     if &state(change.path)? == change.expect {
         return Ok(());
     }
-    Err(WorldError::Changed { what: format!("`{}` was changed by somebody else", change.path) })
+    Err(WorldError::Changed {
+        what: format!("`{}` was changed by somebody else", change.path),
+    })
 }
 
 /// Takes buildx's lock. It is let go when the file is closed.
 pub(super) async fn lock(store: Option<&HostPath>) -> Answer<Option<File>> {
     let Some(store) = store else { return Ok(None) };
     let path = path_of(store).join(".lock");
-    let failed = |error: io::Error| WorldError::failed(format!("the lock of store `{store}` cannot be taken"), error);
+    let failed = |error: io::Error| {
+        WorldError::failed(
+            format!("the lock of store `{store}` cannot be taken"),
+            error,
+        )
+    };
     make_folders(&path_of(store)).map_err(failed)?;
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
             Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
             Err(std::fs::TryLockError::WouldBlock) if began.elapsed() > LOCK_PATIENCE => {
-                let why = format!("another docker buildx holds the lock of store `{store}` since {} s", LOCK_PATIENCE.as_secs());
+                let why = format!(
+                    "another docker buildx holds the lock of store `{store}` since {} s",
+                    LOCK_PATIENCE.as_secs()
+                );
                 return Err(WorldError::Refused { why });
             }
-            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(std::fs::TryLockError::WouldBlock) => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
         }
     }
 }
@@ -107,7 +151,9 @@ pub(super) async fn lock(store: Option<&HostPath>) -> Answer<Option<File>> {
 /// A file that is a link is changed where it leads, as an editor would.
 fn real_target(path: &Path) -> PathBuf {
     match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+        Ok(metadata) if metadata.is_symlink() => {
+            path.canonicalize().unwrap_or_else(|_| path.to_owned())
+        }
         _ => path.to_owned(),
     }
 }
@@ -119,7 +165,8 @@ pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
     }
     let above = folder.parent().unwrap_or(Path::new("/"));
     make_folders(above)?;
-    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(folder)?;
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+        .create(folder)?;
     own_like(&File::open(folder)?, folder, above)
 }
 
@@ -130,7 +177,8 @@ fn own_like(file: &File, old: &Path, folder: &Path) -> io::Result<()> {
         _ => folder.metadata()?,
     };
     let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (model.uid(), model.gid()) && rustix::process::geteuid().is_root() {
+    if (own.uid(), own.gid()) != (model.uid(), model.gid()) && rustix::process::geteuid().is_root()
+    {
         std::os::unix::fs::fchown(file, Some(model.uid()), Some(model.gid()))?;
     }
     Ok(())

@@ -8,6 +8,7 @@
 mod archive;
 mod engine;
 mod file;
+mod front_end;
 mod helper;
 mod node;
 mod proof;
@@ -15,7 +16,7 @@ mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use rekit_buildkit::{Engine, Endpoint, Timeouts, TlsMaterial};
+use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
 use rekit_core::{
     event::Event,
     inventory::ActiveBuild,
@@ -59,7 +60,14 @@ impl<'a> RealWorld<'a> {
         interrupt: &'a dyn Fn() -> bool,
     ) -> Self {
         let engines = tokio::sync::Mutex::new(BTreeMap::new());
-        Self { addresses, engines, home, variables, listener, interrupt }
+        Self {
+            addresses,
+            engines,
+            home,
+            variables,
+            listener,
+            interrupt,
+        }
     }
 
     /// Returns the engine of a host, dialled once.
@@ -73,7 +81,13 @@ impl<'a> RealWorld<'a> {
         };
         let address = match self.addresses.get(host) {
             Some(address) => address.clone(),
-            None => Address { endpoint: host.as_str().parse().map_err(|error| failed(Box::new(error)))?, tls: None },
+            None => Address {
+                endpoint: host
+                    .as_str()
+                    .parse()
+                    .map_err(|error| failed(Box::new(error)))?,
+                tls: None,
+            },
         };
         let connected = Engine::connect(address.endpoint, address.tls, Timeouts::default()).await;
         let engine = connected.map_err(|error| failed(Box::new(error)))?;
@@ -87,11 +101,19 @@ impl<'a> RealWorld<'a> {
 }
 
 impl ReadWorld for RealWorld<'_> {
-    async fn container(&self, host: &HostId, name: &ContainerName) -> Answer<Option<ContainerFacts>> {
+    async fn container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<Option<ContainerFacts>> {
         engine::container(&self.engine(host).await?, name).await
     }
 
-    async fn describe_container(&self, host: &HostId, name: &ContainerName) -> Answer<ForeignBytes> {
+    async fn describe_container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<ForeignBytes> {
         engine::describe_container(&self.engine(host).await?, name).await
     }
 
@@ -107,7 +129,11 @@ impl ReadWorld for RealWorld<'_> {
         engine::has_image(&self.engine(host).await?, image).await
     }
 
-    async fn active_builds(&self, host: &HostId, container: &ContainerName) -> Answer<Vec<ActiveBuild>> {
+    async fn active_builds(
+        &self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> Answer<Vec<ActiveBuild>> {
         proof::active_builds(self.engine(host).await?, container).await
     }
 
@@ -137,11 +163,22 @@ impl ReadWorld for RealWorld<'_> {
 }
 
 impl ChangeWorld for RealWorld<'_> {
-    async fn create_volume(&mut self, host: &HostId, name: &VolumeName, labels: &Labels) -> Answer<()> {
+    async fn create_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        labels: &Labels,
+    ) -> Answer<()> {
         engine::create_volume(&self.engine(host).await?, name, labels).await
     }
 
-    async fn recreate_volume(&mut self, host: &HostId, name: &VolumeName, like: &ForeignBytes, labels: &Labels) -> Answer<()> {
+    async fn recreate_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
         engine::recreate_volume(&self.engine(host).await?, name, like, labels).await
     }
 
@@ -149,11 +186,22 @@ impl ChangeWorld for RealWorld<'_> {
         engine::remove_volume(&self.engine(host).await?, name).await
     }
 
-    async fn create_node(&mut self, host: &HostId, request: &NodeRequest, labels: &Labels) -> Answer<()> {
+    async fn create_node(
+        &mut self,
+        host: &HostId,
+        request: &NodeRequest,
+        labels: &Labels,
+    ) -> Answer<()> {
         node::create(&self.engine(host).await?, request, labels).await
     }
 
-    async fn recreate_container(&mut self, host: &HostId, name: &ContainerName, like: &ForeignBytes, labels: &Labels) -> Answer<()> {
+    async fn recreate_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
         node::recreate(&self.engine(host).await?, name, like, labels).await
     }
 
@@ -161,7 +209,12 @@ impl ChangeWorld for RealWorld<'_> {
         engine::start(&self.engine(host).await?, name).await
     }
 
-    async fn stop_container(&mut self, host: &HostId, name: &ContainerName, timeout: u32) -> Answer<Stopped> {
+    async fn stop_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        timeout: u32,
+    ) -> Answer<Stopped> {
         engine::stop(&self.engine(host).await?, name, timeout).await
     }
 
@@ -169,7 +222,12 @@ impl ChangeWorld for RealWorld<'_> {
         engine::remove_container(&self.engine(host).await?, name).await
     }
 
-    async fn set_restart_policy(&mut self, host: &HostId, name: &ContainerName, policy: &str) -> Answer<()> {
+    async fn set_restart_policy(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        policy: &str,
+    ) -> Answer<()> {
         engine::set_restart_policy(&self.engine(host).await?, name, policy).await
     }
 
@@ -177,17 +235,33 @@ impl ChangeWorld for RealWorld<'_> {
         proof::wait_ready(&self.engine(host).await?, container).await
     }
 
-    async fn probe(&mut self, host: &HostId, container: &ContainerName, platform: &Platform) -> Answer<u64> {
+    async fn probe(
+        &mut self,
+        host: &HostId,
+        container: &ContainerName,
+        platform: &Platform,
+    ) -> Answer<u64> {
         proof::probe(self.engine(host).await?, container, platform).await
     }
 
     async fn validate(&mut self, store: &HostPath, claims: &[Claim]) -> Answer<Vec<String>> {
-        proof::validate(store, claims, &self.variables, self.listener).await
+        proof::validate(
+            self,
+            &super::path_of(store),
+            claims,
+            &self.variables,
+            self.listener,
+        )
+        .await
     }
 
     async fn wait(&mut self, seconds: u32, what: &str) -> Answer<()> {
         for passed in 0..seconds {
-            let waiting = Event::Waiting { what: what.to_owned(), seconds: u64::from(passed), limit: u64::from(seconds) };
+            let waiting = Event::Waiting {
+                what: what.to_owned(),
+                seconds: u64::from(passed),
+                limit: u64::from(seconds),
+            };
             (self.listener)(waiting);
             tokio::time::sleep(Duration::from_secs(1)).await;
             if (self.interrupt)() {
@@ -197,7 +271,12 @@ impl ChangeWorld for RealWorld<'_> {
         Ok(())
     }
 
-    async fn write_file(&mut self, change: FileChange<'_>, content: &ForeignBytes, mode: u32) -> Answer<()> {
+    async fn write_file(
+        &mut self,
+        change: FileChange<'_>,
+        content: &ForeignBytes,
+        mode: u32,
+    ) -> Answer<()> {
         file::write(change, content, mode).await
     }
 
@@ -205,7 +284,12 @@ impl ChangeWorld for RealWorld<'_> {
         file::remove(change).await
     }
 
-    async fn write_tree(&mut self, path: &HostPath, store: Option<&HostPath>, content: &ForeignBytes) -> Answer<()> {
+    async fn write_tree(
+        &mut self,
+        path: &HostPath,
+        store: Option<&HostPath>,
+        content: &ForeignBytes,
+    ) -> Answer<()> {
         tree::write(path, store, content).await
     }
 
@@ -217,7 +301,12 @@ impl ChangeWorld for RealWorld<'_> {
         archive::save_paths(&self.archives(), archive, paths)
     }
 
-    async fn archive_state(&mut self, archive: &ArchiveId, host: &HostId, volume: &VolumeName) -> Answer<Archived> {
+    async fn archive_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<Archived> {
         let engine = self.engine(host).await?;
         archive::save_state(&self.archives(), archive, &engine, volume, self.listener).await
     }
@@ -227,11 +316,27 @@ impl ChangeWorld for RealWorld<'_> {
     }
 
     async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
-        archive::verify(self.archives().join(archive.as_str()), archive, self.listener).await
+        archive::verify(
+            self.archives().join(archive.as_str()),
+            archive,
+            self.listener,
+        )
+        .await
     }
 
-    async fn restore_state(&mut self, archive: &ArchiveId, host: &HostId, volume: &VolumeName) -> Answer<()> {
+    async fn restore_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<()> {
         let engine = self.engine(host).await?;
-        archive::restore_state(self.archives().join(archive.as_str()), &engine, volume, self.listener).await
+        archive::restore_state(
+            self.archives().join(archive.as_str()),
+            &engine,
+            volume,
+            self.listener,
+        )
+        .await
     }
 }

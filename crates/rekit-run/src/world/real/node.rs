@@ -27,7 +27,11 @@ pub(super) async fn create(engine: &Engine, request: &NodeRequest, labels: &Labe
     if info.cgroup_driver == "cgroupfs" {
         host["CgroupParent"] = Value::from(CGROUP_PARENT);
     }
-    if info.security_options.iter().any(|option| option.contains("name=userns")) {
+    if info
+        .security_options
+        .iter()
+        .any(|option| option.contains("name=userns"))
+    {
         host["UsernsMode"] = Value::from("host");
     }
     let mut environment = Vec::new();
@@ -41,10 +45,17 @@ pub(super) async fn create(engine: &Engine, request: &NodeRequest, labels: &Labe
         "Labels": labels.to_map(),
         "HostConfig": host,
     });
-    engine.container_create(request.container.as_str(), &body).await.map_err(failed)?;
+    engine
+        .container_create(request.container.as_str(), &body)
+        .await
+        .map_err(failed)?;
     if !request.spec.files.is_empty() {
-        let tar = files_tar(&request.spec.files).map_err(|error| WorldError::failed(what.clone(), error))?;
-        engine.put_archive(request.container.as_str(), "/", tar.into()).await.map_err(failed)?;
+        let tar = files_tar(&request.spec.files)
+            .map_err(|error| WorldError::failed(what.clone(), error))?;
+        engine
+            .put_archive(request.container.as_str(), "/", tar.into())
+            .await
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -52,19 +63,41 @@ pub(super) async fn create(engine: &Engine, request: &NodeRequest, labels: &Labe
 /// Returns the daemon's arguments: buildx puts the configuration first, so that flags of the user win.
 fn command(spec: &NodeSpec) -> Vec<String> {
     let config = spec.files.iter().any(|(name, _)| name == CONFIG_FILE);
-    let config = config.then(|| ["--config".to_owned(), format!("{CONFIG_FOLDER}/{CONFIG_FILE}")]);
-    config.into_iter().flatten().chain(spec.flags.iter().cloned()).collect()
+    let config = config.then(|| {
+        [
+            "--config".to_owned(),
+            format!("{CONFIG_FOLDER}/{CONFIG_FILE}"),
+        ]
+    });
+    config
+        .into_iter()
+        .flatten()
+        .chain(spec.flags.iter().cloned())
+        .collect()
 }
 
 /// Applies a driver option as buildx does; one that it would refuse is refused here.
-fn apply_option(host: &mut Value, environment: &mut Vec<String>, option: &str, value: &str) -> Answer<()> {
-    let refused = || WorldError::Refused { why: format!("driver option `{option}` of this node is not one that rekit can carry over") };
+fn apply_option(
+    host: &mut Value,
+    environment: &mut Vec<String>,
+    option: &str,
+    value: &str,
+) -> Answer<()> {
+    let refused = || WorldError::Refused {
+        why: format!("driver option `{option}` of this node is not one that rekit can carry over"),
+    };
     let number = || value.parse::<i64>().map(Value::from).map_err(|_| refused());
     match option {
         "image" | "default-load" | "provenance-add-gha" | "allow-untrusted-image" => {}
         "network" => host["NetworkMode"] = Value::from(value),
         "memory" => host["Memory"] = Value::from(bytes(value).ok_or_else(refused)?),
-        "memory-swap" => host["MemorySwap"] = Value::from(if value == "-1" { -1 } else { bytes(value).ok_or_else(refused)? }),
+        "memory-swap" => {
+            host["MemorySwap"] = Value::from(if value == "-1" {
+                -1
+            } else {
+                bytes(value).ok_or_else(refused)?
+            })
+        }
         "cpu-period" => host["CpuPeriod"] = number()?,
         "cpu-quota" => host["CpuQuota"] = number()?,
         "cpu-shares" => host["CpuShares"] = number()?,
@@ -92,7 +125,9 @@ fn apply_option(host: &mut Value, environment: &mut Vec<String>, option: &str, v
 fn bytes(text: &str) -> Option<i64> {
     let lower = text.to_ascii_lowercase();
     let text = lower.trim_end_matches("ib").trim_end_matches('b');
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: i64 = text[..digits].parse().ok()?;
     let shift = match &text[digits..] {
         "" => 0,
@@ -129,23 +164,52 @@ fn files_tar(files: &[(String, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o600);
         header.set_size(content.len() as u64);
-        tar.append_data(&mut header, format!("etc/buildkit/{name}"), content.as_slice())?;
+        tar.append_data(
+            &mut header,
+            format!("etc/buildkit/{name}"),
+            content.as_slice(),
+        )?;
     }
     tar.into_inner()
 }
 
 /// Makes a container again from the engine's own description of it, with more labels.
-pub(super) async fn recreate(engine: &Engine, name: &ContainerName, like: &ForeignBytes, labels: &Labels) -> Answer<()> {
+pub(super) async fn recreate(
+    engine: &Engine,
+    name: &ContainerName,
+    like: &ForeignBytes,
+    labels: &Labels,
+) -> Answer<()> {
     let what = format!("container `{name}` cannot be made again");
-    let described: Value = serde_json::from_slice(like.expose()).map_err(|error| WorldError::failed(what.clone(), error))?;
-    let mut body: Map<String, Value> = described.get("Config").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut all = body.get("Labels").and_then(Value::as_object).cloned().unwrap_or_default();
-    all.extend(labels.to_map().into_iter().map(|(key, value)| (key, Value::from(value))));
+    let described: Value = serde_json::from_slice(like.expose())
+        .map_err(|error| WorldError::failed(what.clone(), error))?;
+    let mut body: Map<String, Value> = described
+        .get("Config")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let mut all = body
+        .get("Labels")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    all.extend(
+        labels
+            .to_map()
+            .into_iter()
+            .map(|(key, value)| (key, Value::from(value))),
+    );
     body.insert("Labels".to_owned(), Value::Object(all));
     // The engine made this one up from the old id.
     body.remove("Hostname");
-    body.insert("HostConfig".to_owned(), described.get("HostConfig").cloned().unwrap_or_default());
-    match engine.container_create(name.as_str(), &Value::Object(body)).await {
+    body.insert(
+        "HostConfig".to_owned(),
+        described.get("HostConfig").cloned().unwrap_or_default(),
+    );
+    match engine
+        .container_create(name.as_str(), &Value::Object(body))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(error) if error.is_conflict() => Ok(()),
         Err(error) => Err(WorldError::failed(what, error)),
@@ -158,19 +222,39 @@ mod tests {
 
     #[test]
     fn docker_sizes_are_read_as_docker_reads_them() {
-        for (text, expected) in [("512m", Some(512 << 20)), ("2g", Some(2 << 30)), ("1GiB", Some(1 << 30)), ("7", Some(7)), ("x", None)] {
+        for (text, expected) in [
+            ("512m", Some(512 << 20)),
+            ("2g", Some(2 << 30)),
+            ("1GiB", Some(1 << 30)),
+            ("7", Some(7)),
+            ("x", None),
+        ] {
             assert_eq!(bytes(text), expected, "{text}");
         }
     }
 
     #[test]
     fn files_lie_where_the_daemon_reads_them() {
-        let tar = files_tar(&[("buildkitd.toml".into(), b"x".to_vec()), ("certs/h/ca.pem".into(), b"y".to_vec())]).unwrap();
+        let tar = files_tar(&[
+            ("buildkitd.toml".into(), b"x".to_vec()),
+            ("certs/h/ca.pem".into(), b"y".to_vec()),
+        ])
+        .unwrap();
         let mut archive = tar::Archive::new(tar.as_slice());
-        let names: Vec<_> = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
         assert_eq!(
             names,
-            ["etc/buildkit/", "etc/buildkit/certs/", "etc/buildkit/certs/h/", "etc/buildkit/buildkitd.toml", "etc/buildkit/certs/h/ca.pem"]
+            [
+                "etc/buildkit/",
+                "etc/buildkit/certs/",
+                "etc/buildkit/certs/h/",
+                "etc/buildkit/buildkitd.toml",
+                "etc/buildkit/certs/h/ca.pem"
+            ]
         );
     }
 }

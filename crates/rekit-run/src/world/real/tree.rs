@@ -17,14 +17,25 @@ const LIMIT_BYTES: u64 = 256 << 20;
 pub(super) fn exists(path: &HostPath) -> Answer<bool> {
     match path_of(path).symlink_metadata() {
         Ok(metadata) => Ok(metadata.is_dir()),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-        Err(error) => Err(WorldError::failed(format!("`{path}` cannot be looked at"), error)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(WorldError::failed(
+            format!("`{path}` cannot be looked at"),
+            error,
+        )),
     }
 }
 
 /// Packs a folder; equal folders give equal bytes.
 pub(super) fn read(path: &HostPath) -> Answer<ForeignBytes> {
-    let failed = |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be read"), error);
+    let failed =
+        |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be read"), error);
     let place = path_of(path);
     let name = PathBuf::from(place.file_name().unwrap_or_default());
     let mut tar = tar::Builder::new(Vec::new());
@@ -33,11 +44,18 @@ pub(super) fn read(path: &HostPath) -> Answer<ForeignBytes> {
     Ok(ForeignBytes::new(tar.into_inner().map_err(failed)?))
 }
 
-fn append(tar: &mut tar::Builder<Vec<u8>>, place: &Path, name: &Path, size: &mut u64) -> io::Result<()> {
+fn append(
+    tar: &mut tar::Builder<Vec<u8>>,
+    place: &Path,
+    name: &Path,
+    size: &mut u64,
+) -> io::Result<()> {
     let metadata = place.symlink_metadata()?;
     *size += metadata.len();
     if *size > LIMIT_BYTES {
-        return Err(io::Error::other(format!("it holds more than {LIMIT_BYTES} bytes")));
+        return Err(io::Error::other(format!(
+            "it holds more than {LIMIT_BYTES} bytes"
+        )));
     }
     let mut header = tar::Header::new_gnu();
     header.set_metadata_in_mode(&metadata, tar::HeaderMode::Complete);
@@ -48,17 +66,27 @@ fn append(tar: &mut tar::Builder<Vec<u8>>, place: &Path, name: &Path, size: &mut
         return tar.append_data(&mut header, name, std::fs::read(place)?.as_slice());
     }
     if !metadata.is_dir() {
-        return Err(io::Error::other(format!("`{}` is no file, folder or link", place.display())));
+        return Err(io::Error::other(format!(
+            "`{}` is no file, folder or link",
+            place.display()
+        )));
     }
     header.set_size(0);
     tar.append_data(&mut header, name, io::empty())?;
     let mut entries = std::fs::read_dir(place)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
-    entries.iter().try_for_each(|entry| append(tar, &entry.path(), &name.join(entry.file_name()), size))
+    entries
+        .iter()
+        .try_for_each(|entry| append(tar, &entry.path(), &name.join(entry.file_name()), size))
 }
 
-pub(super) async fn write(path: &HostPath, store: Option<&HostPath>, content: &ForeignBytes) -> Answer<()> {
-    let failed = |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be put back"), error);
+pub(super) async fn write(
+    path: &HostPath,
+    store: Option<&HostPath>,
+    content: &ForeignBytes,
+) -> Answer<()> {
+    let failed =
+        |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be put back"), error);
     let _lock = file::lock(store).await?;
     let place = path_of(path);
     let parent = place.parent().unwrap_or(Path::new("/"));
@@ -72,7 +100,8 @@ pub(super) async fn write(path: &HostPath, store: Option<&HostPath>, content: &F
 }
 
 pub(super) async fn remove(path: &HostPath, store: Option<&HostPath>) -> Answer<()> {
-    let failed = |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be removed"), error);
+    let failed =
+        |error: io::Error| WorldError::failed(format!("folder `{path}` cannot be removed"), error);
     let _lock = file::lock(store).await?;
     let place = path_of(path);
     let metadata = match place.symlink_metadata() {
@@ -81,7 +110,9 @@ pub(super) async fn remove(path: &HostPath, store: Option<&HostPath>) -> Answer<
     };
     let parent = place.parent().unwrap_or(Path::new("/"));
     if parent.metadata().map_err(failed)?.dev() != metadata.dev() {
-        return Err(WorldError::Refused { why: format!("`{path}` is a mount point") });
+        return Err(WorldError::Refused {
+            why: format!("`{path}` is a mount point"),
+        });
     }
     std::fs::remove_dir_all(&place).map_err(failed)?;
     file::sync_folder(parent).map_err(failed)
