@@ -1,0 +1,96 @@
+//! Where things stand, for a person.
+
+use rekit_core::{
+    next::{RunState, Turn},
+    plan::Plan,
+};
+
+use super::{
+    plan::section,
+    result,
+    style::{Style, Tone, clean, counted},
+    words,
+};
+use crate::document::{OpenRun, Standing};
+
+/// Returns where things stand.
+pub(crate) fn status(standing: &Standing, style: &Style) -> String {
+    let mut text = match standing.generation {
+        0 => "Generation 0 is in force: what was there before rekit.\n".to_owned(),
+        number => format!("Generation {number} is in force.\n"),
+    };
+    match &standing.open_run {
+        Some(run) => text.push_str(&open_run(run, style)),
+        None => text.push_str("No run is open.\n"),
+    }
+    let parked = standing.parked.iter().map(result::parked);
+    text.push_str(&section(
+        "Parked (stopped, kept for going back)",
+        Tone::Heading,
+        parked,
+        style,
+    ));
+    text.push_str(&section(
+        "What next",
+        Tone::Heading,
+        standing.next.iter().cloned(),
+        style,
+    ));
+    text
+}
+
+/// Returns where an open run stands.
+pub(crate) fn open_run(run: &OpenRun, style: &Style) -> String {
+    let open = style.paint(Tone::Care, "A run is open");
+    let mut text = format!(
+        "{open}: {} `{}`, begun {}; {} of {} are done.\n",
+        run.purpose,
+        run.run,
+        style.ago(run.began),
+        run.finished,
+        counted(run.steps, "step")
+    );
+    if let Some(step) = &run.under_way {
+        text.push_str(&clean(&format!(
+            "It broke off in step {} `{}` {}.\n",
+            step.id, step.kind, step.subject
+        )));
+    }
+    if let Some(why) = &run.turned {
+        text.push_str(&clean(&format!("It goes backward: {}.\n", turn(why))));
+    }
+    if run.stuck {
+        text.push_str("It is stuck: taking a step back failed for good. What is left, by hand:\n");
+        text.push_str(&result::remaining(&run.remaining));
+    }
+    text
+}
+
+/// Returns what taking an open run back will do.
+pub(crate) fn unwinding(plan: &Plan, state: &RunState, style: &Style) -> String {
+    let undos = state.undos();
+    let heading = style.paint(Tone::Heading, "Taking back");
+    let count = counted(undos.len(), "step");
+    let mut text = format!(
+        "{heading}: {} `{}`, {count}, the last first\n",
+        plan.purpose, plan.run
+    );
+    for (id, _) in undos {
+        let step = plan.steps.iter().find(|step| step.id == id);
+        text.push_str(&format!(
+            "{:>3}  {}\n",
+            id.0,
+            step.map(words::step).unwrap_or_default()
+        ));
+    }
+    text
+}
+
+fn turn(why: &Turn) -> String {
+    match why {
+        Turn::Failed { step, error } => format!("step {step} failed: {error}"),
+        Turn::Refused { step, reason } => format!("step {step} was refused: {reason}"),
+        Turn::Moved { step, found } => format!("step {step} found the world changed: {found}"),
+        Turn::Asked {} => "a person asked".to_owned(),
+    }
+}
