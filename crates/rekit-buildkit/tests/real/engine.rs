@@ -65,12 +65,7 @@ async fn a_container_lives_from_create_to_remove() {
         .await
         .unwrap();
     assert_eq!((listed.len(), listed[0].labels["a"].as_str()), (1, "b"));
-    let logs = engine.container_logs(&second, 10, 1024).await.unwrap();
-    assert_eq!(
-        (logs.stdout.as_slice(), logs.stderr.as_slice(), logs.cut),
-        (&b"out\n"[..], &b"err\n"[..], false)
-    );
-    assert!(engine.container_logs(&second, 10, 2).await.unwrap().cut);
+    check_logs(&engine, &second).await;
     engine
         .container_stop(&second, Duration::from_secs(0))
         .await
@@ -95,6 +90,15 @@ async fn a_container_lives_from_create_to_remove() {
             .unwrap_err()
             .is_not_found()
     );
+}
+
+async fn check_logs(engine: &Engine, container: &str) {
+    let logs = engine.container_logs(container, 10, 1024).await.unwrap();
+    assert_eq!(
+        (logs.stdout.as_slice(), logs.stderr.as_slice(), logs.cut),
+        (&b"out\n"[..], &b"err\n"[..], false)
+    );
+    assert!(engine.container_logs(container, 10, 2).await.unwrap().cut);
 }
 
 #[tokio::test]
