@@ -32,6 +32,10 @@ async fn a_container_lives_from_create_to_remove() {
     let engine = engine().await;
     let body = json!({"Image": IMAGE, "Entrypoint": ["/bin/sh", "-c", "echo out; echo err >&2; exec sleep 60"], "Labels": {"a": "b"}});
     let (first, second) = (fresh(), fresh());
+    let policy = RestartPolicy {
+        name: "unless-stopped".to_owned(),
+        ..RestartPolicy::default()
+    };
     let id = engine.container_create(&first, &body).await.unwrap();
     assert!(
         engine
@@ -44,13 +48,7 @@ async fn a_container_lives_from_create_to_remove() {
     engine.container_start(&first).await.unwrap(); // 304
     engine.container_rename(&first, &second).await.unwrap();
     engine
-        .container_set_restart(
-            &second,
-            &RestartPolicy {
-                name: "unless-stopped".to_owned(),
-                maximum_retry_count: 0,
-            },
-        )
+        .container_set_restart(&second, &policy)
         .await
         .unwrap();
     let (detail, raw) = engine.container_inspect(&second).await.unwrap();
