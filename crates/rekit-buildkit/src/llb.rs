@@ -129,12 +129,14 @@ impl Builder {
 
     /// Ends the definition; `result` is what it builds.
     pub fn finish(mut self, result: &Step) -> Definition {
-        self.push(&pb::Op {
+        let end = self.push(&pb::Op {
             inputs: vec![input(result)],
             op: None,
             platform: None,
             constraints: None,
         });
+        // Go clients describe every operation; a daemon may rely on it.
+        self.metadata.insert(end, pb::OpMetadata::default());
         Definition(pb::Definition {
             def: self.operations,
             metadata: self.metadata,
