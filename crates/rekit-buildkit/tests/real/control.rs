@@ -27,11 +27,8 @@ async fn check_all_calls(control: &Control) {
             .iter()
             .any(|platform| platform.to_string() == "linux/amd64")
     }));
-    assert!(
-        workers
-            .iter()
-            .all(|worker| !worker.id.is_empty() && !worker.gc_policy.is_empty())
-    );
+    // An engine 26.1 reports no rules at all, unless its configuration sets some.
+    assert!(workers.iter().all(|worker| !worker.id.is_empty()));
 
     check_a_build(control).await;
 }
@@ -108,6 +105,8 @@ async fn a_daemon_in_a_container_answers_through_exec_and_through_its_socket() {
     let (container, daemon) = Container::builder(&engine).await;
     let control = connect(&daemon).await;
     check_all_calls(&control).await;
+    let workers = control.list_workers(ControlTimeouts::LOOK).await.unwrap();
+    assert!(workers.iter().all(|worker| !worker.gc_policy.is_empty()));
     let pid = engine
         .container_inspect(&container.name)
         .await
