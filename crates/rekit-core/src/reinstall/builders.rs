@@ -396,7 +396,10 @@ impl Reinstall<'_> {
 
     /// Context builders are proven too: those that can be reached.
     fn claim_context_builders(&mut self) {
-        self.claims.extend(context_claims(self.ground.inventory));
+        // Only the context in force: a run answers for what it may have touched, not for every engine there is.
+        let current = &self.ground.inventory.selection.context;
+        let claims = context_claims(self.ground.inventory).filter(|claim| &claim.builder == current);
+        self.claims.extend(claims);
     }
 
     /// Returns the settings of a node on a host.
