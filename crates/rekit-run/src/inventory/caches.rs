@@ -8,7 +8,7 @@ use rekit_core::{
     name::HostPath,
 };
 
-use super::{engine::Asked, together};
+use super::{engine::Asked, store::Claim, together};
 use crate::world::{
     clock::Deadline,
     host::{self, ReadError, TreeError},
@@ -17,12 +17,12 @@ use crate::world::{
 /// Lists the places of engines, standalone daemons and exports.
 pub(super) async fn caches(
     asked: &Asked,
-    stores: &[Store],
+    (stores, claims): (&[Store], &[Claim]),
     standalone: &[Standalone],
     exports: &[PathBuf],
     deadline: Deadline,
 ) -> Vec<CachePlace> {
-    let mut places = asked.places(stores);
+    let mut places = asked.places(stores, claims);
     let roots = standalone.iter().filter_map(|daemon| {
         let root = daemon.root.clone()?;
         Some((PlaceKind::StandaloneRoot, root, daemon.known_by.clone()))

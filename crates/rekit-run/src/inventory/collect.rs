@@ -209,8 +209,14 @@ async fn assemble(
         own,
         asked,
     } = parts;
-    let mut stores: Vec<_> = base.stores.into_iter().map(|read| read.store).collect();
+    let (mut stores, mut claims) = (Vec::new(), Vec::new());
+    for read in base.stores {
+        stores.push(read.store);
+        claims.extend(read.claims);
+    }
     asked.fill_nodes(&mut stores);
+    let mut own = own;
+    standalone::name_builders(&mut own.standalone, &stores);
     let desktop = base
         .desktop
         .map(|traces| traces.complete(|id| asked.said(id)));
@@ -219,7 +225,14 @@ async fn assemble(
     let mut unreadable = base.unreadable;
     unreadable.extend(own.unreadable);
     unreadable.extend(project.unreadable);
-    let caches = caches::caches(&asked, &stores, &own.standalone, &project.exports, deadline).await;
+    let caches = caches::caches(
+        &asked,
+        (&stores, &claims),
+        &own.standalone,
+        &project.exports,
+        deadline,
+    )
+    .await;
     Inventory {
         schema: Inventory::SCHEMA.to_owned(),
         version: Inventory::VERSION,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rekit_core::{
     fact::Fact,
-    inventory::{ConfigFile, ConfigKind, Standalone},
+    inventory::{ConfigFile, ConfigKind, Standalone, Store},
     mask,
     name::HostPath,
 };
@@ -229,6 +229,23 @@ fn by_unit(found: &mut Vec<Standalone>, files: &[ConfigFile]) {
                     reason: "the unit is not active".to_owned(),
                 },
             }),
+        }
+    }
+}
+
+/// Notes which builders name a daemon's address: it stands alone no more, yet its process and unit are known only here.
+pub(super) fn name_builders(found: &mut [Standalone], stores: &[Store]) {
+    let builders = stores.iter().flat_map(|store| &store.builders);
+    for (builder, record) in builders.filter_map(|entry| Some((entry, entry.record.known()?))) {
+        for node in record.nodes.iter().filter(|_| record.driver == "remote") {
+            let daemon = found
+                .iter_mut()
+                .find(|daemon| daemon.address.as_ref() == Some(&node.endpoint));
+            if let Some(daemon) = daemon {
+                daemon
+                    .known_by
+                    .push(format!("builder {}/{}", builder.name, node.name));
+            }
         }
     }
 }
