@@ -244,6 +244,7 @@ fn caches(found: &rekit_core::inventory::Inventory, planted: &modes::FirstUser) 
     let places: Vec<(PlaceKind, &str, Vec<&str>)> = found
         .caches
         .iter()
+        .filter(|place| place.kind != PlaceKind::StandaloneRoot)
         .map(|place| {
             (
                 place.kind,

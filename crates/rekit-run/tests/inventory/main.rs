@@ -29,6 +29,16 @@ fn lab(options: LabOptions) -> Lab {
     })
 }
 
+/// Makes a builder that runs, from the image that the lab has.
+fn boot(lab: &Lab, name: &str) {
+    lab.buildkit_image("0.32.2").unwrap();
+    let words = "buildx create --driver docker-container --bootstrap --name";
+    let words: Vec<&str> = words.split(' ').chain([name, "--node"]).collect();
+    let node = format!("{name}0");
+    let words: Vec<&str> = words.into_iter().chain([node.as_str()]).collect();
+    lab.docker(&words).unwrap();
+}
+
 /// The surroundings of a program that runs in the lab.
 fn surroundings(lab: &Lab) -> Surroundings {
     Surroundings::new(lab.env().clone(), lab.home().join("project"), 0)

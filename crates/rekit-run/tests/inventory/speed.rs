@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rekit_lab::LabOptions;
 use rekit_run::inventory::Limits;
 
-use super::{lab, look_with, surroundings};
+use super::{boot, lab, look_with, surroundings};
 
 /// Runs something a few times and returns the middle.
 fn median(mut run: impl FnMut()) -> Duration {
@@ -24,16 +24,7 @@ fn median(mut run: impl FnMut()) -> Duration {
 fn r1_1_1_three_builders_are_read_faster_than_buildx_lists_them() {
     let lab = lab(LabOptions::default());
     for name in ["one", "two", "three"] {
-        lab.docker(&[
-            "buildx",
-            "create",
-            "--name",
-            name,
-            "--driver",
-            "docker-container",
-            "--bootstrap",
-        ])
-        .unwrap();
+        boot(&lab, name);
     }
     let surroundings = surroundings(&lab);
     // Versions of programs are no facts that buildx tells.
