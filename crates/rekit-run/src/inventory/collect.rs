@@ -1,6 +1,10 @@
 //! The order of a look: files first, engines second, everything side by side, an end for each.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rekit_core::{
     fact::Fact,
@@ -145,7 +149,7 @@ async fn look_through_project(
     let project = together::on_thread(patience, move || project::project(&moved, walk))
         .await
         .unwrap_or_else(|| Project {
-            unreadable: vec![out_of_time(surroundings.working_folder().to_owned())],
+            unreadable: vec![out_of_time(surroundings.working_folder())],
             ..Project::default()
         });
     let exports = caches::exports(&project.exports, deadline).await;
@@ -172,7 +176,7 @@ async fn look_at_daemons(
     let mut own = together::on_thread(deadline.within(limits.files), look)
         .await
         .unwrap_or_else(|| Own {
-            unreadable: vec![out_of_time(surroundings.system("/etc"))],
+            unreadable: vec![out_of_time(&surroundings.system("/etc"))],
             ..Own::default()
         });
     let questions: Vec<_> = own
@@ -268,9 +272,9 @@ fn assemble(
 }
 
 /// Says that a place was not read in time.
-fn out_of_time(path: PathBuf) -> (HostPath, String) {
+fn out_of_time(path: &Path) -> (HostPath, String) {
     (
-        host::host_path(&path),
+        host::host_path(path),
         "not read within the time of an inventory".to_owned(),
     )
 }

@@ -1,4 +1,4 @@
-//! Emulators that the kernel starts for foreign programs (binfmt_misc).
+//! Emulators that the kernel starts for foreign programs (`binfmt_misc`).
 
 use std::path::PathBuf;
 

@@ -48,7 +48,7 @@ fn process(pid: u32, folder: &Path, here: &Namespaces) -> Option<Process> {
     }
     let groups = host::read_text(&folder.join("cgroup")).unwrap_or_default();
     let there = Namespaces::of(folder);
-    if is_container(&groups) || differ(&here.processes, &there.processes) {
+    if is_container(&groups) || differ(here.processes.as_ref(), there.processes.as_ref()) {
         return None;
     }
     Some(Process {
@@ -57,7 +57,8 @@ fn process(pid: u32, folder: &Path, here: &Namespaces) -> Option<Process> {
         arguments: words.collect(),
         user: host::status(folder).map_or(0, |status| status.owner),
         unit: unit(&groups),
-        is_apart: differ(&here.network, &there.network) && !differ(&here.users, &there.users),
+        is_apart: differ(here.network.as_ref(), there.network.as_ref())
+            && !differ(here.users.as_ref(), there.users.as_ref()),
     })
 }
 
@@ -80,7 +81,7 @@ impl Namespaces {
 }
 
 /// Returns whether two namespaces are known and not the same.
-fn differ(here: &Option<PathBuf>, there: &Option<PathBuf>) -> bool {
+fn differ(here: Option<&PathBuf>, there: Option<&PathBuf>) -> bool {
     matches!((here, there), (Some(here), Some(there)) if here != there)
 }
 

@@ -1,4 +1,4 @@
-//! BuildKit daemons outside the engine, and what such a daemon left behind: processes, sockets, BUILDKIT_HOST, units, state folders.
+//! BuildKit daemons outside the engine, and what such a daemon left behind: processes, sockets, `BUILDKIT_HOST`, units, state folders.
 
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ pub(super) fn standalone(
     found
 }
 
-/// Returns whether something here names a daemon: a builder, BUILDKIT_HOST, a usual place, or that its state lies in the home.
+/// Returns whether something here names a daemon: a builder, `BUILDKIT_HOST`, a usual place, or that its state lies in the home.
 fn is_ours(surroundings: &Surroundings, daemon: &Standalone, named: &[String]) -> bool {
     let at = |address: &String| {
         named.contains(address)

@@ -201,7 +201,11 @@ fn r1_1_1_broken_contexts_and_records_are_entries() {
     };
     assert_eq!(active.path.as_str(), sample.path("elsewhere"));
     assert_eq!(other.path.as_str(), sample.path("home/u/.docker/buildx"));
-    let strays: Vec<&str> = other.strays.iter().map(|path| path.file_name()).collect();
+    let strays: Vec<&str> = other
+        .strays
+        .iter()
+        .map(rekit_core::name::HostPath::file_name)
+        .collect();
     assert_eq!(strays, ["folder", "half.bak~"]);
     let reason = |name: &str| {
         let builder = other
