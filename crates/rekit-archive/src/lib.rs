@@ -1,1 +1,59 @@
 //! Packs, verifies and unpacks a state tree exactly. Knows nothing of Docker.
+//!
+//! - [`ArchiveWriter`] builds an archive: trees, files, metadata; `SHA256SUMS` is written last.
+//! - [`verify`] reads everything back; only it can make a [`Verified`].
+//! - [`unpack`] puts a tree back into an empty directory.
+//! - [`wire`] carries a tree over a pipe, to and from the static helper.
+//! - [`write_listing`] is the independent comparer.
+//!
+//! The format is written up in `docs/formats/archive.md`.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the archive is one of the three doors to the file system"
+)]
+
+mod archive;
+mod beneath;
+mod check;
+mod compare;
+mod count;
+mod cut;
+mod digest;
+mod entry;
+mod list;
+mod manifest;
+mod order;
+mod pack;
+mod path;
+mod place;
+mod pool;
+mod restore;
+mod rules;
+mod segment;
+mod sink;
+mod source;
+mod sums;
+mod tar;
+mod unpack;
+mod verify;
+mod walk;
+pub mod wire;
+mod writer;
+
+pub use archive::{Archive, OpenError, open};
+pub use compare::{CompareOptions, ListingError, tree_digest, write_listing};
+pub use digest::{Digest, ParseDigestError};
+pub use manifest::{
+    Consistency, Counts, FileInManifest, Manifest, SegmentKind, SegmentRecord, Skipped, TreeRecord,
+};
+pub use pack::{Changes, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
+pub use path::{PathError, TreePath};
+pub use pool::sweep;
+pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
+pub use segment::SegmentError;
+pub use sink::{Sealed, Sink, Stream, StreamWriter};
+pub use tar::ReadError;
+pub use unpack::{Devices, UnpackError, UnpackOptions, Unpacked, unpack};
+pub use verify::{Fault, FaultKind, Verified, VerifyError, verify};
+pub use writer::{ArchiveWriter, Finished, MetadataOfArchive, WriteError, discard};

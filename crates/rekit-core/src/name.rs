@@ -212,7 +212,11 @@ impl HostPath {
         for chunk in bytes.utf8_chunks() {
             text.push_str(&chunk.valid().replace('\\', "\\\\"));
             for byte in chunk.invalid() {
-                text.push_str(&format!("\\x{byte:02x}"));
+                text.push_str("\\x");
+                text.extend(
+                    [byte >> 4, byte & 15]
+                        .map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0')),
+                );
             }
         }
         Self(text)
@@ -225,19 +229,13 @@ impl HostPath {
         while let Some(at) = rest.find('\\') {
             bytes.extend_from_slice(&rest.as_bytes()[..at]);
             let escaped = &rest[at + 1..];
-            match escaped
-                .strip_prefix('x')
-                .and_then(|hex| hex.get(..2))
-                .map(|hex| u8::from_str_radix(hex, 16))
-            {
-                Some(Ok(byte)) => {
-                    bytes.push(byte);
-                    rest = &escaped[3..];
-                }
-                _ => {
-                    bytes.push(b'\\');
-                    rest = escaped.strip_prefix('\\').unwrap_or(escaped);
-                }
+            let hex = escaped.strip_prefix('x').and_then(|hex| hex.get(..2));
+            if let Some(Ok(byte)) = hex.map(|hex| u8::from_str_radix(hex, 16)) {
+                bytes.push(byte);
+                rest = &escaped[3..];
+            } else {
+                bytes.push(b'\\');
+                rest = escaped.strip_prefix('\\').unwrap_or(escaped);
             }
         }
         bytes.extend_from_slice(rest.as_bytes());

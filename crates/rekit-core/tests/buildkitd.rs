@@ -2,6 +2,8 @@
 //!
 //! `buildkitd/cases.txt` holds the configurations and, written by `buildkitd/record`, what buildkitd 0.17.3 and 0.32.2 said;
 //! the head of that program tells how to record again.
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
-//! Looks at and changes the world.
+//! Looks at the world and changes it: inventory, executor, journal, steps. The only crate that does either.
 
+pub mod executor;
 pub mod inventory;
+pub mod journal;
+pub mod steps;
 pub mod world;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use toml_edit::{Document, Item, TableLike, Value};
+use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::{
     place::Place,
@@ -104,6 +104,7 @@ pub(super) fn troubles(text: &str, release: Release) -> Vec<Trouble> {
                 text,
                 troubles: Vec::new(),
             };
+            reading.syntax("", document.as_table());
             reading.section("", document.as_table(), ROOT);
             reading.rules(document.as_table());
             reading.troubles
@@ -238,6 +239,11 @@ impl Reading<'_> {
                     self.refuse(path, at, section_instead(path, shape));
                 }
             }
+            (Item::Table(table), Shape::List(inner @ Shape::Section(_)))
+                if self.release.reads_any_case() && only_lists(table) =>
+            {
+                self.section(path, table, *inner);
+            }
             (Item::Table(_), Shape::List(_)) => {
                 let reason = match shape {
                     Shape::List(Shape::Section(_)) => {
@@ -255,6 +261,7 @@ impl Reading<'_> {
                         self.section(path, table, *inner);
                     }
                 }
+                _ if self.release.reads_any_case() && array.iter().all(Table::is_empty) => {}
                 _ => self.refuse(path, at, section_instead(path, shape)),
             },
             (Item::ArrayOfTables(_), _) => self.refuse(
@@ -267,7 +274,6 @@ impl Reading<'_> {
 
     fn value(&mut self, path: &str, value: &Value, shape: Shape, whole: &Range<usize>) {
         let at = value.span().unwrap_or_else(|| whole.clone());
-        self.strict(path, value, &at);
         match (value, shape) {
             (_, Shape::Any)
             | (Value::Boolean(_), Shape::Flag)
@@ -314,6 +320,32 @@ impl Reading<'_> {
         }
     }
 
+    /// Looks at the notation of everything, also of what the daemon does not read.
+    fn syntax(&mut self, path: &str, table: &dyn TableLike) {
+        for (name, item) in table.iter() {
+            let path = join(path, name);
+            match item {
+                Item::Value(value) => self.notation(&path, value),
+                Item::Table(table) => self.syntax(&path, table),
+                Item::ArrayOfTables(array) => {
+                    array.iter().for_each(|table| self.syntax(&path, table));
+                }
+                Item::None => {}
+            }
+        }
+    }
+
+    fn notation(&mut self, path: &str, value: &Value) {
+        if let Some(at) = value.span() {
+            self.strict(path, value, &at);
+        }
+        match value {
+            Value::Array(array) => array.iter().for_each(|value| self.notation(path, value)),
+            Value::InlineTable(table) => self.syntax(path, table),
+            _ => {}
+        }
+    }
+
     /// Refuses what only TOML 1.1 knows: rekit's parser reads it, the daemon's does not.
     fn strict(&mut self, path: &str, value: &Value, at: &Range<usize>) {
         let source = self.text.get(at.clone()).unwrap_or_default();
@@ -351,7 +383,12 @@ impl Reading<'_> {
             Value::Integer(number) if !self.release.reads_any_case() => number.value().to_string(),
             _ => {
                 let source = value.span().and_then(|span| self.text.get(span));
-                source.unwrap_or_default().replace('_', "")
+                let source = source.unwrap_or_default();
+                if self.release.reads_any_case() {
+                    source.to_owned()
+                } else {
+                    source.replace('_', "")
+                }
             }
         }
     }
@@ -408,11 +445,6 @@ impl Reading<'_> {
                     };
                     self.unread_item(&join(path, name), entry);
                 }
-            }
-            Item::Value(value) => {
-                let at = value.span().unwrap_or(0..0);
-                self.strict(path, value, &at);
-                self.unread(path, entry.place());
             }
             _ => self.unread(path, entry.place()),
         }
@@ -481,6 +513,12 @@ fn join(path: &str, name: &str) -> String {
     } else {
         format!("{path}.{name}")
     }
+}
+
+/// Returns whether the section is only the way to lists of sections: the newer reader then begins a list by itself.
+fn only_lists(table: &Table) -> bool {
+    let mut items = table.iter().map(|(_, item)| item);
+    table.is_implicit() && !table.is_dotted() && items.all(Item::is_array_of_tables)
 }
 
 /// Returns what the daemon wants, in words.

@@ -64,8 +64,15 @@ fn is_unit(unit: &str) -> bool {
     }
 }
 
-/// Returns whether the text is a floating-point number of Go's that is not negative.
+/// Returns whether the text is a floating-point number of Go's that is not negative; `_` may stand between digits.
 fn is_number(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let stray = |(at, _): (usize, &str)| !(at > 0 && digit(at - 1) && digit(at + 1));
+    if text.match_indices('_').any(stray) {
+        return false;
+    }
+    let text = &text.replace('_', "");
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     let hexadecimal = unsigned
         .strip_prefix("0x")

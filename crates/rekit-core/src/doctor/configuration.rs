@@ -74,6 +74,13 @@ fn verdicts<'a>(known: &Known<'a>) -> Vec<(Case, String, &'a ConfigVerdict)> {
         let case = Case::of("builder", &node.builder.name)
             .store(&node.store.path)
             .seen(format!("{}: {what}", node.builder.file.path));
+        // A record can hold another file than its container was made with.
+        let case = match (node.facts.daemon.known(), &config.verdict) {
+            (Some(_), ConfigVerdict::Refused { .. }) => {
+                case.seen("the daemon that runs now was started with another file; one made anew would not start")
+            }
+            _ => case,
+        };
         Some((case, what, &config.verdict))
     });
     let files = known.inventory.files.iter().filter_map(|file| {

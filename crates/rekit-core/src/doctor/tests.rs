@@ -625,6 +625,7 @@ fn the_first_users_machine() {
             RK401 Error builder team
               buildkitd does not start with the buildkitd.toml in the record of builder `team`, node `team0`: invalid disk space `20 gigs`: bytes, or a number with `KB`, `MB`, `GB` or `TB`.
               - /home/u/.docker/buildx/instances/team: the buildkitd.toml in the record of builder `team`, node `team0`
+              - the daemon that runs now was started with another file; one made anew would not start
               - line 2, column 19:
                   |
                 2 |   gckeepstorage = "20 gigs"

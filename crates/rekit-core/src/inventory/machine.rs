@@ -69,7 +69,7 @@ pub struct Selection {
     pub builder_from: String,
 }
 
-/// An emulator registered with the kernel (binfmt_misc).
+/// An emulator registered with the kernel (`binfmt_misc`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Emulator {
     /// The kernel's entry, for example `qemu-aarch64`.

@@ -1,5 +1,235 @@
-//! The doors to the world: files and processes, the clock, the environment.
+//! The door to the world. Reading and changing are two traits, so that what only looks cannot change anything.
 
 pub mod clock;
 pub mod environment;
+mod error;
+mod facts;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod host;
+pub mod real;
+
+use std::future::Future;
+
+pub use error::WorldError;
+pub use facts::{
+    ArchiveState, Archived, ContainerFacts, ForeignBytes, Labels, NodeRequest, Stopped, VolumeFacts,
+};
+pub(crate) use host::path_of;
+use rekit_core::{
+    inventory::ActiveBuild,
+    name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
+    step::{Claim, FileState},
+};
+
+type Answer<T> = Result<T, WorldError>;
+
+/// Looks, and changes nothing.
+pub trait ReadWorld {
+    /// Returns a container, `None` if there is none of this name.
+    fn container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> impl Future<Output = Answer<Option<ContainerFacts>>>;
+    /// Returns the engine's whole description of a container, enough to make it again.
+    fn describe_container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns a volume, `None` if there is none of this name.
+    fn volume(
+        &self,
+        host: &HostId,
+        name: &VolumeName,
+    ) -> impl Future<Output = Answer<Option<VolumeFacts>>>;
+    /// Returns a volume's options and labels, enough to make it again, empty.
+    fn describe_volume(
+        &self,
+        host: &HostId,
+        name: &VolumeName,
+    ) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns whether the host has an image.
+    fn has_image(&self, host: &HostId, image: &ImageRef) -> impl Future<Output = Answer<bool>>;
+    /// Returns the builds that run on a node now.
+    fn active_builds(
+        &self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> impl Future<Output = Answer<Vec<ActiveBuild>>>;
+    /// Returns whether a file is there, and its digest.
+    fn file(&self, path: &HostPath) -> impl Future<Output = Answer<FileState>>;
+    /// Returns a file's content and permission bits, `None` if it is absent.
+    fn read_file(
+        &self,
+        path: &HostPath,
+    ) -> impl Future<Output = Answer<Option<(ForeignBytes, u32)>>>;
+    /// Returns whether a folder is there.
+    fn has_tree(&self, path: &HostPath) -> impl Future<Output = Answer<bool>>;
+    /// Returns a folder with all in it, as a tar whose entries begin with the folder's own name.
+    fn read_tree(&self, path: &HostPath) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns how far an archive is.
+    fn archive(&self, archive: &ArchiveId) -> impl Future<Output = Answer<ArchiveState>>;
+    /// Returns the digest of the sizes and times of an archive's files, without reading them.
+    fn archive_fingerprint(&self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
+}
+
+/// Changes the world. Every method may be called twice: what is done already is success.
+pub trait ChangeWorld: ReadWorld {
+    /// Makes an empty volume.
+    fn create_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        labels: &Labels,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Makes an empty volume as described, with more labels.
+    fn recreate_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Removes a volume.
+    fn remove_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Makes a node's container with its files, stopped.
+    fn create_node(
+        &mut self,
+        host: &HostId,
+        node: &NodeRequest,
+        labels: &Labels,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Makes a container as described, stopped, with more labels.
+    fn recreate_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Starts a container.
+    fn start_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Stops a container; the engine kills it after `timeout` seconds.
+    fn stop_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        timeout: u32,
+    ) -> impl Future<Output = Answer<Stopped>>;
+    /// Removes a stopped container, keeping its named volumes.
+    fn remove_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Sets a container's restart policy.
+    fn set_restart_policy(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        policy: &str,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Waits until a node's daemon answers; returns its version.
+    fn wait_ready(
+        &mut self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> impl Future<Output = Answer<String>>;
+    /// Runs one probe; returns its milliseconds.
+    fn probe(
+        &mut self,
+        host: &HostId,
+        container: &ContainerName,
+        platform: &Platform,
+    ) -> impl Future<Output = Answer<u64>>;
+    /// Proves builders with real builds; returns one line per proof.
+    fn validate(
+        &mut self,
+        store: &HostPath,
+        claims: &[Claim],
+    ) -> impl Future<Output = Answer<Vec<String>>>;
+    /// Lets time pass, and says for what.
+    fn wait(&mut self, seconds: u32, what: &str) -> impl Future<Output = Answer<()>>;
+    /// Writes a file in one atomic change, under the store's lock, if it still is as expected.
+    fn write_file(
+        &mut self,
+        file: FileChange<'_>,
+        content: &ForeignBytes,
+        mode: u32,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Removes a file, under the store's lock, if it still is as expected.
+    fn remove_file(&mut self, file: FileChange<'_>) -> impl Future<Output = Answer<()>>;
+    /// Puts a folder's content back from a tar.
+    fn write_tree(
+        &mut self,
+        path: &HostPath,
+        store: Option<&HostPath>,
+        tree: &ForeignBytes,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Removes a folder with all in it.
+    fn remove_tree(
+        &mut self,
+        path: &HostPath,
+        store: Option<&HostPath>,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Archives files and folders.
+    fn archive_paths(
+        &mut self,
+        archive: &ArchiveId,
+        paths: &[HostPath],
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Archives a stopped state.
+    fn archive_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Removes what there is of an archive that is not whole.
+    fn drop_partial_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<()>>;
+    /// Reads a whole archive back and matches it; returns the digest of its SHA256SUMS.
+    fn verify_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
+    /// Brings an archived state back into an empty volume.
+    fn restore_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> impl Future<Output = Answer<()>>;
+}
+
+/// A file to change, and what it must be for that.
+#[derive(Clone, Copy, Debug)]
+pub struct FileChange<'a> {
+    /// The file.
+    pub path: &'a HostPath,
+    /// buildx's store whose lock protects it.
+    pub store: Option<&'a HostPath>,
+    /// What it must be.
+    pub expect: &'a FileState,
+}
+
+/// Ends the program at once, as a power cut would.
+pub(crate) fn die() -> ! {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test asked for a crash at this point; only this process is killed"
+    )]
+    drop(
+        std::process::Command::new("kill")
+            .arg("-9")
+            .arg(std::process::id().to_string())
+            .status(),
+    );
+    unreachable!("BUG: the process outlived its own kill")
+}

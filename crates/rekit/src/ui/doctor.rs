@@ -87,9 +87,11 @@ fn labelled(label: &str, text: &str, style: &Style) -> String {
         } else {
             "       "
         };
-        let line = match style.colour && line.trim_start_matches([' ', '|']).starts_with('^') {
-            true => style.paint(Tone::Bad, line),
-            false => line.clone(),
+        let is_mark = line.trim_start_matches([' ', '|']).starts_with('^');
+        let line = if is_mark {
+            style.paint(Tone::Bad, line)
+        } else {
+            line.clone()
         };
         result.extend([head, "  ", &line, "\n"]);
     }
@@ -127,6 +129,7 @@ fn summary(diagnosis: &Diagnosis, style: &Style) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 mod tests {
     use expect_test::{Expect, expect};
     use rekit_core::finding::{Fix, Subject};

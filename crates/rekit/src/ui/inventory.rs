@@ -388,6 +388,7 @@ fn unreadable(inventory: &Inventory) -> Vec<Row> {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 mod tests {
     use expect_test::{Expect, expect};
 

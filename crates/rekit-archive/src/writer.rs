@@ -1,0 +1,313 @@
+//! Builds an archive in `<id>.partial/` and renames it to `<id>/` when everything is on the disk.
+//!
+//! Write order: segments and lists; further files; `manifest.json`, `RESTORE.md`; all synced; `SHA256SUMS`, synced; the
+//! rename. A writer that is dropped early takes its directory away, so nothing half looks whole.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::syncfs;
+use thiserror::Error;
+
+use crate::digest::Digest;
+use crate::manifest::{Consistency, FileInManifest, Manifest, SCHEMA, TreeRecord, VERSION};
+use crate::pack::{MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
+use crate::pool::{self, LIST, TreeFiles, create_private};
+use crate::restore::{self, RESTORE};
+use crate::sums::{self, SUMS, Sums};
+use crate::wire::{self, WireError};
+
+/// The manifest's name.
+pub(crate) const MANIFEST: &str = "manifest.json";
+
+/// An archive could not be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The name cannot be used.
+    #[error(
+        "`{0}` is not a name: letters, digits, `.`, `_`, `-`, not `.` first, and none that the format uses"
+    )]
+    Name(String),
+    /// There is an archive of that name, finished or not.
+    #[error("`{0}` exists already")]
+    Exists(PathBuf),
+    /// A file of the archive could not be written.
+    #[error("could not write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A tree could not be packed.
+    #[error("could not pack tree `{tree}`")]
+    Pack {
+        /// Its name.
+        tree: String,
+        /// The cause.
+        source: PackError,
+    },
+    /// A tree could not be received.
+    #[error("could not receive tree `{tree}`")]
+    Receive {
+        /// Its name.
+        tree: String,
+        /// The cause.
+        source: WireError,
+    },
+}
+
+/// What the caller wants to stand in the manifest.
+#[derive(Clone, Debug)]
+pub struct MetadataOfArchive {
+    /// The moment in which the trees were read.
+    pub consistency: Consistency,
+    /// Free.
+    pub metadata: serde_json::Value,
+}
+
+/// A finished archive. Whether it can be trusted says `verify`.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The digest of `SHA256SUMS`.
+    pub identity: Digest,
+}
+
+/// An archive being written.
+#[derive(Debug)]
+pub struct ArchiveWriter {
+    home: PathBuf,
+    id: String,
+    partial: PathBuf,
+    sums: Sums,
+    names: BTreeSet<String>,
+    trees: Vec<TreeRecord>,
+    files: Vec<FileInManifest>,
+    is_finished: bool,
+}
+
+/// Returns true for names that can stand in an archive.
+pub(crate) fn is_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=128).contains(&name.len()) && name.bytes().all(fits) && !name.starts_with(['.', '-'])
+}
+
+/// Takes away what a writer that was killed left of the archive `id`. The pool keeps what others use.
+pub fn discard(home: &Path, id: &str) -> io::Result<()> {
+    match fs::remove_dir_all(partial(home, id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => pool::sweep(home).map(|_| ()),
+    }
+}
+
+fn partial(home: &Path, id: &str) -> PathBuf {
+    home.join(format!("{id}.partial"))
+}
+
+impl ArchiveWriter {
+    /// Begins the archive `id` in the directory `home`, which is made if it is not there.
+    pub fn create(home: &Path, id: &str) -> Result<Self, WriteError> {
+        if !is_name(id) || id == "pool" || id.ends_with(".partial") {
+            return Err(WriteError::Name(id.to_owned()));
+        }
+        let partial = partial(home, id);
+        for path in [home.join(id), partial.clone()] {
+            if path.symlink_metadata().is_ok() {
+                return Err(WriteError::Exists(path));
+            }
+        }
+        let writer = Self {
+            home: home.to_owned(),
+            id: id.to_owned(),
+            partial: partial.clone(),
+            sums: Sums::new(),
+            names: BTreeSet::from([MANIFEST, SUMS, RESTORE, "trees"].map(str::to_owned)),
+            trees: Vec::new(),
+            files: Vec::new(),
+            is_finished: false,
+        };
+        for path in [home.join("pool"), partial.join("trees")] {
+            make_directory(&path)?;
+        }
+        Ok(writer)
+    }
+
+    /// Packs the tree at `source`.
+    pub fn add_tree(
+        &mut self,
+        name: &str,
+        source: &Path,
+        options: &PackOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<&TreeRecord, WriteError> {
+        let files = self.begin_tree(name)?;
+        let packed = pack(source, options, &files, progress);
+        let record = packed.map_err(|source| WriteError::Pack {
+            tree: name.to_owned(),
+            source,
+        })?;
+        self.end_tree(name, record)
+    }
+
+    /// Packs files from memory as a tree.
+    pub fn add_memory_tree(
+        &mut self,
+        name: &str,
+        files: &[MemoryFile],
+    ) -> Result<&TreeRecord, WriteError> {
+        let sink = self.begin_tree(name)?;
+        let packed = pack_memory(files, &PackOptions::default(), &sink);
+        let record = packed.map_err(|source| WriteError::Pack {
+            tree: name.to_owned(),
+            source,
+        })?;
+        self.end_tree(name, record)
+    }
+
+    /// Takes a tree that the helper packs at the other end of `reader`.
+    pub fn receive_tree(
+        &mut self,
+        name: &str,
+        reader: &mut dyn Read,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<&TreeRecord, WriteError> {
+        let files = self.begin_tree(name)?;
+        let received = wire::receive(reader, &files, progress);
+        let record = received.map_err(|source| WriteError::Receive {
+            tree: name.to_owned(),
+            source,
+        })?;
+        self.end_tree(name, record)
+    }
+
+    /// Adds a further file.
+    pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        if !is_name(name) || !self.names.insert(name.to_owned()) {
+            return Err(WriteError::Name(name.to_owned()));
+        }
+        let sha256 = self.write(name, bytes)?;
+        self.files.push(FileInManifest {
+            name: name.to_owned(),
+            sha256,
+            bytes: bytes.len() as u64,
+        });
+        Ok(())
+    }
+
+    /// Writes the manifest and the rest, brings everything to the disk, and gives the archive its name.
+    pub fn finish(mut self, metadata: MetadataOfArchive) -> Result<Finished, WriteError> {
+        let manifest = Manifest {
+            schema: SCHEMA.to_owned(),
+            version: VERSION,
+            id: self.id.clone(),
+            consistency: metadata.consistency,
+            metadata: metadata.metadata,
+            trees: std::mem::take(&mut self.trees),
+            files: std::mem::take(&mut self.files),
+        };
+        let path = self.partial.join(MANIFEST);
+        let json = serde_json::to_vec_pretty(&manifest);
+        let json = json.map_err(|error| WriteError::Write {
+            path,
+            source: error.into(),
+        })?;
+        self.write(MANIFEST, &json)?;
+        self.write(RESTORE, restore::text(&manifest).as_bytes())?;
+        self.sync()?;
+        let sums = sums::write(&self.sums);
+        let target = self.home.join(&self.id);
+        let failed = |source| WriteError::Write {
+            path: target.clone(),
+            source,
+        };
+        self.seal(sums.as_bytes(), &target).map_err(failed)?;
+        self.is_finished = true;
+        Ok(Finished {
+            path: target.clone(),
+            identity: Digest::of(sums.as_bytes()),
+        })
+    }
+
+    fn sync(&self) -> Result<(), WriteError> {
+        let sync = || syncfs(File::open(&self.partial)?).map_err(io::Error::from);
+        sync().map_err(|source| WriteError::Write {
+            path: self.partial.clone(),
+            source,
+        })
+    }
+
+    fn seal(&self, sums: &[u8], target: &Path) -> io::Result<()> {
+        let temporary = self.partial.join("SHA256SUMS.incoming");
+        let mut file = create_private(&temporary)?;
+        file.write_all(sums)?;
+        file.sync_all()?;
+        fs::rename(&temporary, self.partial.join(SUMS))?;
+        File::open(&self.partial)?.sync_all()?;
+        if target.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&self.partial, target)?;
+        File::open(&self.home)?.sync_all()
+    }
+
+    fn begin_tree(&mut self, name: &str) -> Result<TreeFiles, WriteError> {
+        let taken = self.trees.iter().any(|tree| tree.name == name);
+        if !is_name(name) || taken {
+            return Err(WriteError::Name(name.to_owned()));
+        }
+        let directory = self.partial.join("trees").join(name);
+        make_directory(&directory)?;
+        Ok(TreeFiles {
+            directory,
+            pool: self.home.join("pool"),
+        })
+    }
+
+    fn end_tree(&mut self, name: &str, mut record: TreeRecord) -> Result<&TreeRecord, WriteError> {
+        name.clone_into(&mut record.name);
+        self.sums
+            .insert(format!("trees/{name}/{LIST}"), record.list_sha256);
+        for segment in &record.segments {
+            self.sums
+                .insert(format!("trees/{name}/{}", segment.file), segment.sha256);
+        }
+        self.trees.push(record);
+        self.trees
+            .last()
+            .ok_or_else(|| WriteError::Name(name.to_owned()))
+    }
+
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<Digest, WriteError> {
+        let path = self.partial.join(name);
+        let write = || create_private(&path)?.write_all(bytes);
+        write().map_err(|source| WriteError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        let sha256 = Digest::of(bytes);
+        self.sums.insert(name.to_owned(), sha256);
+        Ok(sha256)
+    }
+}
+
+impl Drop for ArchiveWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // Nobody is left to hear of a failure; `discard` can be called again.
+            let _failed = discard(&self.home, &self.id);
+        }
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), WriteError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| WriteError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}

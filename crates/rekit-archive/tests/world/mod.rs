@@ -1,0 +1,325 @@
+//! Trees for the tests.
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of these trees"
+)]
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, PermissionsExt, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rekit_archive::{
+    ArchiveWriter, CompareOptions, Consistency, MetadataOfArchive, PackOptions, Rules,
+    write_listing,
+};
+use rustix::fs::{FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
+use tempfile::TempDir;
+
+/// Returns a directory on a real disk: tmpfs has no user attributes on links and no `trusted` in old kernels.
+pub(crate) fn scratch() -> TempDir {
+    assert!(
+        rustix::process::getuid().is_root(),
+        "these tests make devices and trusted attributes: run them as root"
+    );
+    tempfile::Builder::new()
+        .prefix("rekit-archive-")
+        .tempdir_in("/var/tmp")
+        .expect("made")
+}
+
+/// Runs a command that must succeed.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("`{program}`: {error}; apt-get install attr acl zstd tar libcap2-bin")
+        });
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// Returns the listing without sockets, which no archive keeps.
+pub(crate) fn listing(root: &Path) -> String {
+    let mut out = Vec::new();
+    write_listing(root, &CompareOptions::default(), &mut out).expect("listed");
+    let text = String::from_utf8(out).expect("text");
+    text.lines()
+        .filter(|line| !line.contains(" socket "))
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
+/// Compares two listings and shows the first line that differs.
+pub(crate) fn assert_same(one: &str, other: &str) {
+    for (one, other) in one.lines().zip(other.lines()) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(one.lines().count(), other.lines().count());
+}
+
+/// Packs `source` as the tree `state` of the archive `id`.
+pub(crate) fn archive(source: &Path, scratch: &Path, id: &str, rules: &Rules) -> PathBuf {
+    let mut writer = ArchiveWriter::create(&scratch.join("archives"), id).expect("begins");
+    writer
+        .add_tree(
+            "state",
+            source,
+            &PackOptions::with(rules.clone()),
+            &mut |_| {},
+        )
+        .expect("packs");
+    writer.add_file("notes.txt", b"notes\n").expect("added");
+    let metadata = MetadataOfArchive {
+        consistency: Consistency::CleanStop,
+        metadata: serde_json::json!({"test": true}),
+    };
+    writer.finish(metadata).expect("finishes").path
+}
+
+fn attribute(path: &Path, name: &str, value: &[u8]) {
+    lsetxattr(path, name, value, XattrFlags::empty())
+        .unwrap_or_else(|error| panic!("{name} on {}: {error}", path.display()));
+}
+
+pub(crate) fn node(path: &Path, kind: FileType, major: u32, minor: u32) {
+    mknodat(
+        rustix::fs::CWD,
+        path,
+        kind,
+        Mode::from_raw_mode(0o640),
+        makedev(major, minor),
+    )
+    .expect("made");
+}
+
+/// A tree with everything that a file system can hold.
+pub(crate) fn everything(root: &Path) {
+    fs::create_dir_all(root.join("sub/deep")).expect("made");
+    let at = |name: &str| root.join(name);
+    fs::write(at("plain"), "plain").expect("written");
+    fs::write(at("empty"), "").expect("written");
+    for (mode, name) in [
+        (0o000, "m0"),
+        (0o444, "m444"),
+        (0o4755, "suid"),
+        (0o6711, "sgid"),
+    ] {
+        fs::write(at(name), name).expect("written");
+        chown(at(name), Some(5), Some(3_000_000)).expect("owned");
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).expect("set");
+    }
+    fs::write(at("big-owner"), "x").expect("written");
+    chown(at("big-owner"), Some(2_100_000), Some(u32::MAX - 1)).expect("owned");
+    let long = format!("sub/{}/{}", "l".repeat(200), "n".repeat(250));
+    fs::create_dir(at(&long).parent().expect("has one")).expect("made");
+    fs::write(at(&long), "long").expect("written");
+    fs::hard_link(at(&long), at("sub/to-long")).expect("linked");
+    fs::write(root.join(OsStr::from_bytes(b"bytes-\xff\xfe\n%")), "bytes").expect("written");
+    let foreign = [&b"sub/\xff"[..], &[b'\xe9'; 150]].concat();
+    fs::write(root.join(OsStr::from_bytes(&foreign)), "foreign").expect("written");
+    fs::write(at("éüñ-utf8"), "text").expect("written");
+    fs::write(at("-n"), "dash").expect("written");
+    fs::hard_link(at("plain"), at("sub/deep/plain-too")).expect("linked");
+    symlink("s".repeat(300), at("long-link")).expect("linked");
+    symlink("../outside", at("link")).expect("linked");
+    lchown(at("link"), Some(12), Some(13)).expect("owned");
+    attribute(&at("link"), "trusted.on-link", b"l\nl");
+    node(&at("whiteout"), FileType::CharacterDevice, 0, 0);
+    fs::hard_link(at("whiteout"), at("sub/whiteout-too")).expect("linked");
+    node(&at("char"), FileType::CharacterDevice, 1, 3);
+    node(&at("block"), FileType::BlockDevice, 259, 70_000);
+    attribute(&at("char"), "trusted.on-device", b"\x00\x01");
+    node(&at("fifo"), FileType::Fifo, 0, 0);
+    node(&at("socket"), FileType::Socket, 0, 0);
+    attributes(root);
+    sparse(root);
+    times(root);
+}
+
+fn attributes(root: &Path) {
+    let plain = root.join("plain");
+    attribute(&plain, "user.newline", b"a\n12 path=/etc/shadow\nb");
+    attribute(&plain, "user.empty", b"");
+    attribute(&plain, "user.a=b%c", b"=");
+    attribute(&plain, "user.large", &[b'v'; 2000]);
+    attribute(&plain, "security.rekit", b"s");
+    let directory = root.join("sub");
+    attribute(&directory, "trusted.overlay.opaque", b"y");
+    attribute(&directory, "trusted.overlay.origin", &[0, 10, 255]);
+    let path = |name: &str| root.join(name).display().to_string();
+    run("setcap", &["cap_dac_override,cap_fowner+ep", &path("m444")]);
+    run("setcap", &["cap_net_raw+ep", &path("empty")]);
+    run("setfacl", &["-m", "u:77:rw,g:88:r", &path("plain")]);
+    run("setfacl", &["-d", "-m", "u:77:rwx", &path("sub/deep")]);
+    fs::write(root.join("sub/deep/heir"), "inherits").expect("written");
+}
+
+fn sparse(root: &Path) {
+    let file = File::create(root.join("sparse")).expect("made");
+    file.set_len(100 << 20).expect("set");
+    file.write_all_at(&[7; 10_000], 1 << 20).expect("written");
+    file.write_all_at(b"end", 70 << 20).expect("written");
+    File::create(root.join("all-hole"))
+        .expect("made")
+        .set_len(5_000_001)
+        .expect("set");
+    let tail = File::create(root.join("hole-then-data")).expect("made");
+    tail.write_all_at(b"tail", 1 << 30).expect("written");
+}
+
+fn times(root: &Path) {
+    let path = |name: &str| root.join(name).display().to_string();
+    for (time, name) in [
+        ("@1.000000001", "plain"),
+        ("@-1.5", "empty"),
+        ("@-100", "m444"),
+        ("@9999999999.123456789", "suid"),
+        ("@12.5", "link"),
+        ("@13.25", "sub/deep"),
+        ("@14.125", "sub"),
+        ("@15.000000100", ""),
+    ] {
+        run("touch", &["-h", "-d", time, &path(name)]);
+    }
+}
+
+/// A tree like a BuildKit state: `snapshots` snapshots and some blobs. `seed` changes the blobs of the first three.
+pub(crate) fn state(root: &Path, snapshots: u32, seed: u8) {
+    let worker = root.join("runc-overlayfs");
+    for directory in [
+        "content/blobs/sha256",
+        "content/ingest/x",
+        "executor",
+        "cachemounts/m",
+        "snapshots/snapshots",
+    ] {
+        fs::create_dir_all(worker.join(directory)).expect("made");
+    }
+    for name in [
+        "buildkitd.lock",
+        "cache.db",
+        "history.db",
+        "cache.db.x7.bak",
+    ] {
+        fs::write(root.join(name), name).expect("written");
+    }
+    fs::write(worker.join("executor/resolv.conf"), "x").expect("written");
+    fs::write(worker.join("workerid"), "w".repeat(25)).expect("written");
+    fs::write(worker.join("snapshots/metadata.db"), "db").expect("written");
+    for number in 1..=snapshots {
+        let snapshot = worker.join(format!("snapshots/snapshots/{number}"));
+        fs::create_dir_all(snapshot.join("fs/etc")).expect("made");
+        fs::create_dir_all(snapshot.join("work/work/inner")).expect("made");
+        let salt = if number <= 3 { seed } else { 0 };
+        let bytes: Vec<u8> = (0..40_000_u32).map(|at| noise(at, number, salt)).collect();
+        for file in 0..4 {
+            fs::write(snapshot.join(format!("fs/etc/file{file}")), &bytes[file..])
+                .expect("written");
+        }
+        fs::hard_link(snapshot.join("fs/etc/file0"), snapshot.join("fs/link")).expect("linked");
+        node(&snapshot.join("fs/gone"), FileType::CharacterDevice, 0, 0);
+        attribute(&snapshot.join("fs/etc"), "trusted.overlay.opaque", b"y");
+        let name = rekit_archive::Digest::of(&bytes).to_string();
+        fs::write(worker.join("content/blobs/sha256").join(name), &bytes).expect("written");
+    }
+    // A hard link from one snapshot to another: across segments.
+    let at = |path: &str| worker.join("snapshots/snapshots").join(path);
+    fs::hard_link(at("1/fs/etc/file1"), at(&format!("{snapshots}/fs/across"))).expect("linked");
+}
+
+fn noise(at: u32, number: u32, salt: u8) -> u8 {
+    let mixed = (at ^ number << 20).wrapping_mul(2_654_435_761) >> 13 ^ at;
+    mixed.to_le_bytes()[0].wrapping_add(salt)
+}
+
+/// Mounts an overlay whose upper directory is `layer`/fs and gives the merged directory to `act`.
+pub(crate) fn overlay(layer: &Path, act: impl FnOnce(&Path)) {
+    let beside = tempfile::tempdir_in("/var/tmp").expect("made");
+    let at = |name: &str| beside.path().join(name);
+    for name in ["lower/replaced", "merged", "work"] {
+        fs::create_dir_all(at(name)).expect("made");
+    }
+    fs::write(at("lower/replaced/old"), "old").expect("written");
+    fs::write(at("lower/gone"), "gone").expect("written");
+    fs::create_dir_all(layer.join("fs")).expect("made");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        at("lower").display(),
+        layer.join("fs").display(),
+        at("work").display()
+    );
+    let merged = at("merged").display().to_string();
+    run(
+        "mount",
+        &["-t", "overlay", "overlay", "-o", &options, &merged],
+    );
+    act(&at("merged"));
+    run("umount", &[&merged]);
+}
+
+/// Plants one thing; each returns the path if it can be linked to.
+pub(crate) struct One<'a> {
+    path: &'a Path,
+    last: Option<&'a Path>,
+}
+
+pub(crate) fn plant_one<'a>(path: &'a Path, last: Option<&'a Path>) -> One<'a> {
+    One { path, last }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one shape for all: the path if it can be linked to"
+)]
+impl One<'_> {
+    pub(crate) fn file(&self, bytes: &[u8], mode: u32) -> Option<PathBuf> {
+        fs::write(self.path, bytes).expect("written");
+        fs::set_permissions(self.path, fs::Permissions::from_mode(mode)).expect("set");
+        Some(self.path.to_owned())
+    }
+
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        fs::create_dir(self.path).expect("made");
+        None
+    }
+
+    pub(crate) fn link(&self) -> Option<PathBuf> {
+        fs::hard_link(self.last?, self.path).expect("linked");
+        Some(self.path.to_owned())
+    }
+
+    pub(crate) fn symlink(&self, target: &str) -> Option<PathBuf> {
+        symlink(target, self.path).expect("linked");
+        Some(self.path.to_owned())
+    }
+
+    pub(crate) fn whiteout(&self) -> Option<PathBuf> {
+        node(self.path, FileType::CharacterDevice, 0, 0);
+        Some(self.path.to_owned())
+    }
+
+    pub(crate) fn xattr(&self, value: &[u8]) -> Option<PathBuf> {
+        fs::create_dir(self.path).expect("made");
+        attribute(self.path, "trusted.overlay.random", value);
+        None
+    }
+
+    pub(crate) fn sparse(&self, size: u64) -> Option<PathBuf> {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(self.path)
+            .expect("made");
+        file.set_len(size).expect("set");
+        file.write_all_at(b"data", size / 2).expect("written");
+        Some(self.path.to_owned())
+    }
+}

@@ -1,0 +1,199 @@
+//! A plan while it is being made: numbers its steps, and collects choices and what is left out.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    inventory::{Engine, HostContainer, HostVolume, Inventory},
+    name::{ArchiveId, ContainerName, HostId, HostPath, NameError, NodeName, RunId},
+    plan::{Choice, LeftOut, Plan, Purpose},
+    step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
+};
+
+/// What every planner is given: all that it may know.
+#[derive(Clone, Debug)]
+pub struct Ground<'a> {
+    /// The world, just looked at.
+    pub inventory: &'a Inventory,
+    /// The state of each file that a step may change.
+    pub files: &'a BTreeMap<HostPath, FileState>,
+    /// The id of the run to be.
+    pub run: RunId,
+    /// The time of planning.
+    pub now: Timestamp,
+    /// The generation in force.
+    pub generation: u32,
+    /// The highest generation there ever was.
+    pub highest_generation: u32,
+}
+
+impl Ground<'_> {
+    /// Returns what a file is; one that was not looked at counts as absent, and its step's guard will say so.
+    pub fn file(&self, path: &HostPath) -> FileState {
+        self.files
+            .get(path)
+            .cloned()
+            .unwrap_or(FileState::Absent {})
+    }
+
+    /// Returns the engine of a host, if it answers.
+    pub fn engine(&self, host: &HostId) -> Option<&Engine> {
+        self.inventory.host(host)?.engine.known()
+    }
+
+    /// Returns a container of a host.
+    pub fn container(&self, host: &HostId, name: &ContainerName) -> Option<&HostContainer> {
+        self.engine(host)?
+            .containers
+            .iter()
+            .find(|container| &container.name == name)
+    }
+
+    /// Returns a node's volume on a host.
+    pub fn volume(&self, host: &HostId, node: &NodeName) -> Option<&HostVolume> {
+        self.engine(host)?
+            .volumes
+            .iter()
+            .find(|volume| volume.name == node.volume())
+    }
+}
+
+/// A plan in the making.
+#[derive(Debug)]
+pub struct Draft {
+    plan: Plan,
+    archives: u32,
+}
+
+impl Draft {
+    /// Begins a plan.
+    pub fn new(ground: &Ground<'_>, purpose: Purpose, to_generation: u32) -> Self {
+        let plan = Plan {
+            schema: Plan::SCHEMA.to_owned(),
+            version: Plan::VERSION,
+            run: ground.run.clone(),
+            purpose,
+            made: ground.now,
+            home: ground.inventory.machine.rekit_home.clone(),
+            from_generation: ground.generation,
+            to_generation,
+            steps: Vec::new(),
+            choices: Vec::new(),
+            left_out: Vec::new(),
+            interruptions: Vec::new(),
+        };
+        Self { plan, archives: 0 }
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, why: impl Into<String>, action: Action) -> StepId {
+        let id = StepId(u32::try_from(self.plan.steps.len() + 1).unwrap_or(u32::MAX));
+        self.plan.steps.push(Step {
+            id,
+            why: why.into(),
+            action,
+        });
+        id
+    }
+
+    /// Returns the number that the next step will have.
+    pub fn next_id(&self) -> StepId {
+        StepId(u32::try_from(self.plan.steps.len() + 1).unwrap_or(u32::MAX))
+    }
+
+    /// Notes what is left as it is, or cannot be kept.
+    pub fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.plan.left_out.push(LeftOut {
+            what: what.into(),
+            why: why.into(),
+        });
+    }
+
+    /// Returns the choices, to add to them.
+    pub fn choices(&mut self) -> &mut Vec<Choice> {
+        &mut self.plan.choices
+    }
+
+    /// Notes what will be interrupted.
+    pub fn interrupt(&mut self, what: impl Into<String>) {
+        self.plan.interruptions.push(what.into());
+    }
+
+    /// Mints the id of an archive of this run.
+    pub fn archive_id(&mut self, what: &str) -> ArchiveId {
+        self.archives += 1;
+        let what: String = what
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                    c
+                } else {
+                    '-'
+                }
+            })
+            .take(100)
+            .collect();
+        let id: Result<ArchiveId, NameError> =
+            format!("{}-{:02}-{what}", self.plan.run, self.archives).parse();
+        match id {
+            Ok(id) => id,
+            Err(error) => unreachable!("BUG: {error}"),
+        }
+    }
+
+    /// Adds the steps that archive a stopped state and prove the archive; returns the archive and the step of the proof.
+    pub fn archive_state(
+        &mut self,
+        volume: VolumePlace,
+        container: Option<ContainerName>,
+    ) -> (ArchiveId, StepId) {
+        let archive = self.archive_id(volume.volume.as_str());
+        self.push(
+            "nothing is removed later that was not archived first",
+            Action::ArchiveState {
+                archive: archive.clone(),
+                volume,
+                container,
+            },
+        );
+        let proof = self.push(
+            "an archive counts once every byte was read back",
+            Action::VerifyArchive {
+                archive: archive.clone(),
+            },
+        );
+        (archive, proof)
+    }
+
+    /// Returns whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.plan.steps.is_empty()
+    }
+
+    /// Returns the plan.
+    pub fn finish(self) -> Plan {
+        self.plan
+    }
+}
+
+/// Returns a node as its steps name it.
+pub fn place(host: &HostId, container: &HostContainer, node: &NodeName) -> NodePlace {
+    NodePlace {
+        host: host.clone(),
+        container: container.name.clone(),
+        identity: Identity::Id {
+            id: container.id.clone(),
+        },
+        volume: node.volume(),
+    }
+}
+
+/// Returns a volume as its steps name it.
+pub fn volume_place(host: &HostId, volume: &HostVolume) -> VolumePlace {
+    VolumePlace {
+        host: host.clone(),
+        volume: volume.name.clone(),
+        created_at: volume.created_at.clone(),
+    }
+}

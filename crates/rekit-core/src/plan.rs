@@ -1,0 +1,118 @@
+//! A plan: the complete ordered list of changes. Dry run is print, review is diff, approval is a hash over its bytes.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::{Digest, HostPath, RunId},
+    step::Step,
+};
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The whole run.
+    Reinstall,
+    /// Creates what the goal says, beside what is there.
+    Install,
+    /// Removes what the inventory names, after proven backups.
+    Clean,
+    /// Mends findings.
+    Fix,
+    /// Archives builders.
+    Backup,
+    /// Brings an archive back into a builder.
+    Restore,
+    /// Goes back to an earlier generation.
+    Rollback,
+    /// Ends the probation: removes what is parked.
+    Finalize,
+}
+
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reinstall => "reinstall",
+            Self::Install => "install",
+            Self::Clean => "clean",
+            Self::Fix => "fix",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Rollback => "rollback",
+            Self::Finalize => "finalize",
+        })
+    }
+}
+
+/// Something that the plan leaves as it is, or cannot keep, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A setting that the plan chose, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// What was chosen, for example `cache limit of builder team: 20 GiB`.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The complete ordered list of changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always `rekit/plan`.
+    pub schema: String,
+    /// Version of this document's shape.
+    pub version: u32,
+    /// The run that will execute it; rekit's objects carry it as a label.
+    pub run: RunId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it was made.
+    #[schemars(with = "String")]
+    pub made: Timestamp,
+    /// rekit's own directory, where blobs and archives go.
+    pub home: HostPath,
+    /// The generation that is in force before.
+    pub from_generation: u32,
+    /// The generation that is in force afterwards; the same where nothing is switched.
+    pub to_generation: u32,
+    /// The changes, in order.
+    pub steps: Vec<Step>,
+    /// Settings, each with its reason.
+    pub choices: Vec<Choice>,
+    /// What is left as it is, or cannot be kept, and why.
+    pub left_out: Vec<LeftOut>,
+    /// What will be interrupted, and for how long.
+    pub interruptions: Vec<String>,
+}
+
+impl Plan {
+    /// The name of the document.
+    pub const SCHEMA: &'static str = "rekit/plan";
+    /// The version of the document's shape.
+    pub const VERSION: u32 = 1;
+
+    /// Returns the plan as it is stored and approved.
+    pub fn to_json(&self) -> String {
+        match serde_json::to_string_pretty(self) {
+            Ok(text) => text + "\n",
+            Err(error) => unreachable!("BUG: a plan holds something JSON cannot: {error}"),
+        }
+    }
+
+    /// Returns the digest that an approval is for.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.to_json().as_bytes())
+    }
+}

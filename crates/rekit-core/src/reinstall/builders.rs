@@ -1,0 +1,459 @@
+//! Every builder gets a fresh node beside the old one, proven before it is named, and the old one is parked with a proven archive.
+
+use super::Reinstall;
+use crate::{
+    draft::{place, volume_place},
+    goal::{self, DEFAULT_BUILDER, DEFAULT_IMAGE},
+    inventory::{BuilderRecord, ConfigVerdict, Host, NodeRecord, Record},
+    name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
+    record::{NodeEdit, NodeSettings, RecordEdit},
+    step::{Action, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
+};
+
+/// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
+pub(crate) const GRACE_SECONDS: u32 = 5;
+/// Seconds to wait for running builds when nothing else is said.
+pub(crate) const LIMIT_SECONDS: u32 = 1800;
+/// Seconds before the engine kills a daemon that does not end.
+pub(crate) const STOP_SECONDS: u32 = 120;
+/// The driver whose nodes are containers.
+const CONTAINER_DRIVER: &str = "docker-container";
+
+/// A node to be made, and what is there of its forerunner.
+struct Renewal {
+    edit: NodeEdit,
+    host: HostId,
+    image: ImageRef,
+    platforms: Vec<Platform>,
+    old: Option<NodePlace>,
+    old_volume: Option<VolumePlace>,
+}
+
+impl Reinstall<'_> {
+    pub(super) fn renew_builders(&mut self) {
+        let mut kept = false;
+        for builder in &self.store.builders {
+            match builder.record.known() {
+                Some(record) if record.driver == CONTAINER_DRIVER => {
+                    kept |= self.renew(builder, record)
+                }
+                Some(record) => {
+                    let why = format!(
+                        "its driver is {}; its daemon is not rekit's to replace",
+                        record.driver
+                    );
+                    self.draft
+                        .leave_out(format!("builder {}", builder.name), why);
+                }
+                None => kept |= self.rebuild(builder),
+            }
+        }
+        if !kept {
+            self.create_builder();
+        }
+        self.claim_context_builders();
+    }
+
+    /// Renews a builder whose record is readable.
+    fn renew(&mut self, builder: &BuilderRecord, record: &Record) -> bool {
+        let silent = |node: &&NodeRecord| {
+            node.host
+                .as_ref()
+                .is_none_or(|host| self.ground.engine(host).is_none())
+        };
+        if let Some(node) = record.nodes.iter().find(silent) {
+            let why = format!(
+                "the endpoint of its node {} does not answer: {}",
+                node.name, node.endpoint
+            );
+            self.draft
+                .leave_out(format!("builder {}", builder.name), why);
+            return false;
+        }
+        let nodes = u64::try_from(record.nodes.len()).unwrap_or(1);
+        let renewals: Vec<_> = record
+            .nodes
+            .iter()
+            .filter_map(|node| self.renewal(builder, node, nodes))
+            .collect();
+        if renewals.is_empty() {
+            return false;
+        }
+        self.switch(&builder.name, &builder.file.path, renewals);
+        true
+    }
+
+    /// Returns how a node is renewed.
+    fn renewal(
+        &mut self,
+        builder: &BuilderRecord,
+        node: &NodeRecord,
+        nodes: u64,
+    ) -> Option<Renewal> {
+        let host = node.host.clone()?;
+        let drop_config = self.drops_config(builder, node);
+        let settings = NodeSettings {
+            drop_config,
+            ..self.settings(&host, nodes)
+        };
+        let image = node
+            .driver_opts
+            .get("image")
+            .and_then(|image| image.parse().ok());
+        let edit = NodeEdit {
+            name: self.new_name(&node.name),
+            replaces: Some(node.name.clone()),
+            endpoint: None,
+            settings: Some(settings),
+        };
+        Some(self.beside(edit, host, image.unwrap_or_else(default_image), &node.name))
+    }
+
+    /// Returns whether the node's buildkitd.toml is dropped, and says so.
+    fn drops_config(&mut self, builder: &BuilderRecord, node: &NodeRecord) -> bool {
+        let Some(ConfigVerdict::Refused { reason, line, .. }) =
+            node.config.as_ref().map(|config| &config.verdict)
+        else {
+            return false;
+        };
+        let what = format!(
+            "buildkitd.toml inside the record of builder {}",
+            builder.name
+        );
+        self.draft.leave_out(
+            what,
+            format!(
+                "no daemon takes it (line {line}: {reason}), so the new node starts without it"
+            ),
+        );
+        true
+    }
+
+    /// Renews a builder whose record does not parse, from the containers that bear its name; without any, the record goes.
+    fn rebuild(&mut self, builder: &BuilderRecord) -> bool {
+        let path = builder.file.path.clone();
+        let Some((host, nodes)) = self.containers_of(&builder.name) else {
+            let why = format!(
+                "its record does not parse ({}) and no container bears its name",
+                builder.record.reason().unwrap_or_default()
+            );
+            let before = self.ground.file(&path);
+            self.draft.push(
+                why,
+                Action::RemoveFile {
+                    path,
+                    store: Some(self.store.path.clone()),
+                    before,
+                },
+            );
+            return false;
+        };
+        let what = format!("driver options and flags of builder {}", builder.name);
+        self.draft.leave_out(what, "its record does not parse, so they are not known; the rebuilt record has rekit's settings");
+        let count = u64::try_from(nodes.len()).unwrap_or(1);
+        let endpoint = self.ground.inventory.selection.key.clone();
+        let renewals = nodes
+            .into_iter()
+            .map(|(node, image)| {
+                let settings = Some(self.settings(&host, count));
+                let edit = NodeEdit {
+                    name: self.new_name(&node),
+                    replaces: None,
+                    endpoint: Some(endpoint.clone()),
+                    settings,
+                };
+                self.beside(edit, host.clone(), image, &node)
+            })
+            .collect();
+        self.switch(&builder.name, &path, renewals);
+        true
+    }
+
+    /// Returns the nodes whose containers bear a builder's name and a number, as buildx numbers them, on the first host that has any.
+    fn containers_of(&self, builder: &BuilderName) -> Option<(HostId, Vec<(NodeName, ImageRef)>)> {
+        let numbered = |node: &NodeName| {
+            let rest = node.as_str().strip_prefix(builder.as_str())?;
+            (!rest.is_empty()
+                && rest
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c == '-' || c == 'g'))
+            .then_some(())
+        };
+        self.ground.inventory.hosts.iter().find_map(|host| {
+            let containers = host
+                .engine
+                .known()?
+                .containers
+                .iter()
+                .filter(|container| container.is_buildkit);
+            let nodes: Vec<_> = containers
+                .filter_map(|container| {
+                    let node = NodeName::of_container(container.name.as_str())?;
+                    numbered(&node)?;
+                    let image = container.image.parse().unwrap_or_else(|_| default_image());
+                    Some((node, image))
+                        .filter(|_| !self.is_named(&host.id, container.name.as_str()))
+                })
+                .collect();
+            (!nodes.is_empty()).then(|| (host.id.clone(), nodes))
+        })
+    }
+
+    /// Returns whether a readable record names a container.
+    pub(super) fn is_named(&self, host: &HostId, container: &str) -> bool {
+        let names = |node: &NodeRecord| {
+            node.host.as_ref() == Some(host) && node.name.container().as_str() == container
+        };
+        self.ground
+            .inventory
+            .nodes()
+            .any(|(_, _, _, node)| names(node))
+    }
+
+    /// Returns the renewal of a node, with what is there of the old one.
+    fn beside(&mut self, edit: NodeEdit, host: HostId, image: ImageRef, old: &NodeName) -> Renewal {
+        let architecture = self
+            .ground
+            .engine(&host)
+            .map(|engine| engine.architecture.clone())
+            .unwrap_or_default();
+        let container = self
+            .ground
+            .container(&host, &old.container())
+            .filter(|container| container.is_buildkit);
+        let volume = self.ground.volume(&host, old);
+        Renewal {
+            edit,
+            image,
+            platforms: self.platforms(&architecture),
+            old: container.map(|container| place(&host, container, old)),
+            old_volume: volume.map(|volume| volume_place(&host, volume)),
+            host,
+        }
+    }
+
+    /// Adds the steps that put new nodes in the place of old ones: boot, prove, switch, drain, stop, archive, park.
+    fn switch(&mut self, builder: &BuilderName, record: &HostPath, renewals: Vec<Renewal>) {
+        let edit = RecordEdit {
+            builder: builder.clone(),
+            nodes: renewals
+                .iter()
+                .map(|renewal| renewal.edit.clone())
+                .collect(),
+        };
+        let before = self.ground.file(record);
+        for renewal in &renewals {
+            self.boot(renewal, record, &before, &edit);
+        }
+        self.draft.push(
+            format!("from here on, builds of `{builder}` go to the new node"),
+            Action::RewriteRecord {
+                store: self.store.path.clone(),
+                record: record.clone(),
+                before,
+                edit,
+            },
+        );
+        let daemons = renewals.iter().map(|renewal| DaemonPlace {
+            host: renewal.host.clone(),
+            container: Some(renewal.edit.name.container()),
+        });
+        let daemons = daemons.collect();
+        let mut platforms: Vec<Platform> = renewals
+            .iter()
+            .flat_map(|renewal| renewal.platforms.clone())
+            .collect();
+        platforms.sort();
+        platforms.dedup();
+        self.claims.push(Claim {
+            builder: builder.to_string(),
+            daemons,
+            platforms,
+        });
+        for renewal in renewals {
+            self.retire(renewal);
+        }
+    }
+
+    fn boot(
+        &mut self,
+        renewal: &Renewal,
+        record: &HostPath,
+        before: &FileState,
+        edit: &RecordEdit,
+    ) {
+        let node = renewal.edit.name.clone();
+        self.draft.push(
+            "the new node comes up beside the old one, which goes on building",
+            Action::BootNode {
+                host: renewal.host.clone(),
+                node: node.clone(),
+                image: renewal.image.clone(),
+                record: record.clone(),
+                before: before.clone(),
+                edit: edit.clone(),
+            },
+        );
+        self.draft.push(
+            "no client is sent to a node that did not build",
+            Action::ProbeNode {
+                host: renewal.host.clone(),
+                container: node.container(),
+                platforms: renewal.platforms.clone(),
+            },
+        );
+    }
+
+    fn retire(&mut self, renewal: Renewal) {
+        if let Some(node) = &renewal.old {
+            self.draft.push(
+                "no running build is cut",
+                Action::Drain {
+                    node: node.clone(),
+                    grace_seconds: self.goal.drain.grace_seconds.unwrap_or(GRACE_SECONDS),
+                    limit_seconds: self.goal.drain.limit_seconds.unwrap_or(LIMIT_SECONDS),
+                    cut: self.wishes.cut_running_builds,
+                },
+            );
+            let why = "a daemon that ended by itself has closed its databases";
+            self.draft.push(
+                why,
+                Action::StopNode {
+                    node: node.clone(),
+                    timeout_seconds: STOP_SECONDS,
+                },
+            );
+        }
+        let container = renewal.old.as_ref().map(|node| node.container.clone());
+        if let Some(volume) = renewal.old_volume {
+            self.draft.archive_state(volume, container);
+        }
+        if let Some(node) = renewal.old {
+            self.draft.push(
+                "the old node stays, stopped and warm, until `rekit finalize`",
+                Action::Park { node },
+            );
+        }
+    }
+
+    /// Makes the builder that the goal asks for where there is none that can build for several platforms.
+    fn create_builder(&mut self) {
+        let default = || DEFAULT_BUILDER.parse();
+        let Some(name) = self.goal.builder.name.clone().or_else(|| default().ok()) else {
+            return;
+        };
+        let Some(host) = self.first_host().map(|host| host.id.clone()) else {
+            return;
+        };
+        let Ok(first) = format!("{name}0").parse() else {
+            return;
+        };
+        let settings = Some(self.settings(&host, 1));
+        let endpoint = Some(self.ground.inventory.selection.key.clone());
+        let edit = NodeEdit {
+            name: self.new_name(&first),
+            replaces: None,
+            endpoint,
+            settings,
+        };
+        let image = self
+            .goal
+            .builder
+            .image
+            .clone()
+            .unwrap_or_else(default_image);
+        let renewal = self.beside(edit, host, image, &first);
+        let record = self
+            .store
+            .path
+            .join("instances")
+            .join(&name.as_str().to_lowercase());
+        let fresh = Renewal {
+            old: None,
+            old_volume: None,
+            ..renewal
+        };
+        self.switch(&name, &record, vec![fresh]);
+    }
+
+    /// Returns the host that is in force, else the first that answers.
+    fn first_host(&self) -> Option<&Host> {
+        let hosts = &self.ground.inventory.hosts;
+        let current = self
+            .ground
+            .inventory
+            .contexts
+            .iter()
+            .find(|context| context.current);
+        let current = current.and_then(|context| context.state.known()?.host.clone());
+        let answers = |host: &&Host| host.engine.known().is_some();
+        hosts
+            .iter()
+            .filter(answers)
+            .find(|host| Some(&host.id) == current.as_ref())
+            .or_else(|| hosts.iter().find(answers))
+    }
+
+    /// Context builders are proven too: those that can be reached.
+    fn claim_context_builders(&mut self) {
+        for context in &self.ground.inventory.contexts {
+            let host = context.state.known().and_then(|state| state.host.clone());
+            let Some((host, engine)) =
+                host.and_then(|host| Some((host.clone(), self.ground.engine(&host)?)))
+            else {
+                continue;
+            };
+            let native = format!("linux/{}", engine.architecture).parse();
+            self.claims.push(Claim {
+                builder: context.name.clone(),
+                daemons: vec![DaemonPlace {
+                    host,
+                    container: None,
+                }],
+                platforms: native.into_iter().collect(),
+            });
+        }
+    }
+
+    /// Returns the settings of a node on a host.
+    fn settings(&mut self, host: &HostId, nodes: u64) -> NodeSettings {
+        let on_host = |place: &&crate::inventory::CachePlace| place.host.as_ref() == Some(host);
+        let free = self
+            .ground
+            .inventory
+            .caches
+            .iter()
+            .find(on_host)
+            .and_then(|place| place.free_bytes.known().copied());
+        let mut choices = Vec::new();
+        let settings = goal::settings(&self.goal.cache, free, nodes, &mut choices);
+        for choice in choices {
+            if !self.draft.choices().contains(&choice) {
+                self.draft.choices().push(choice);
+            }
+        }
+        settings
+    }
+
+    /// Returns the name of the node that follows `old`: its name with the number of the new generation.
+    fn new_name(&self, old: &NodeName) -> NodeName {
+        let text = old.as_str();
+        let base = match text.rsplit_once("-g") {
+            Some((base, number))
+                if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) =>
+            {
+                base
+            }
+            _ => text,
+        };
+        let name = format!("{base}-g{}", self.ground.highest_generation + 1).parse();
+        name.unwrap_or_else(|_| old.clone())
+    }
+}
+
+fn default_image() -> ImageRef {
+    match DEFAULT_IMAGE.parse() {
+        Ok(image) => image,
+        Err(error) => unreachable!("BUG: {error}"),
+    }
+}

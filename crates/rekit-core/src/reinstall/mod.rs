@@ -1,0 +1,191 @@
+//! Plans a reinstall: configuration saved, every builder on a fresh proven node, what is broken repaired or retired, all proven.
+
+mod builders;
+mod contexts;
+mod remnants;
+
+pub(crate) use builders::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS};
+pub use remnants::paths_of_interest;
+
+use crate::{
+    draft::{Draft, Ground},
+    goal::{self, Goal},
+    inventory::{ConfigKind, Store},
+    name::{HostPath, Platform},
+    plan::{Plan, Purpose},
+    step::{Action, Claim},
+};
+
+/// What a person decides at the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Builds that still run after the limit are cut.
+    pub cut_running_builds: bool,
+}
+
+/// Why no reinstall can be planned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    /// No engine answers.
+    #[error("no Docker engine answers, so there is nothing to install on")]
+    NoEngine,
+    /// There is no store, and none can be named.
+    #[error("buildx's store cannot be found")]
+    NoStore,
+}
+
+/// What the planners of the parts share.
+struct Reinstall<'a> {
+    ground: &'a Ground<'a>,
+    goal: &'a Goal,
+    wishes: &'a Wishes,
+    store: &'a Store,
+    draft: Draft,
+    claims: Vec<Claim>,
+}
+
+/// Plans a reinstall.
+pub fn plan(ground: &Ground<'_>, goal: &Goal, wishes: &Wishes) -> Result<Plan, NoPlan> {
+    let store = ground.inventory.stores.first().ok_or(NoPlan::NoStore)?;
+    if !ground
+        .inventory
+        .hosts
+        .iter()
+        .any(|host| host.engine.known().is_some())
+    {
+        return Err(NoPlan::NoEngine);
+    }
+    let draft = Draft::new(ground, Purpose::Reinstall, ground.highest_generation + 1);
+    let mut reinstall = Reinstall {
+        ground,
+        goal,
+        wishes,
+        store,
+        draft,
+        claims: Vec::new(),
+    };
+    reinstall.save_configuration();
+    reinstall.mend_contexts();
+    reinstall.retire_configuration();
+    reinstall.renew_builders();
+    reinstall.sweep_remnants();
+    reinstall.select();
+    reinstall.validate();
+    Ok(reinstall.draft.finish())
+}
+
+impl Reinstall<'_> {
+    /// Archives every file that BuildKit's behaviour hangs on, before anything changes.
+    fn save_configuration(&mut self) {
+        let inventory = self.ground.inventory;
+        let mut paths: Vec<HostPath> = vec![self.store.path.clone()];
+        let contexts = inventory.contexts.iter().flat_map(|context| {
+            let meta = context.file.as_ref().and_then(|file| file.path.parent());
+            meta.into_iter().chain(context.tls.clone())
+        });
+        paths.extend(contexts);
+        paths.extend(
+            inventory
+                .files
+                .iter()
+                .filter(|file| file.file.digest.known().is_some())
+                .map(|file| file.file.path.clone()),
+        );
+        paths.extend(
+            inventory
+                .scripts
+                .iter()
+                .map(|script| script.file.path.clone()),
+        );
+        paths.sort();
+        paths.dedup();
+        let archive = self.draft.archive_id("configuration");
+        self.draft.push(
+            "every file that steers BuildKit is kept as it is before anything changes",
+            Action::SaveConfiguration {
+                archive: archive.clone(),
+                paths,
+            },
+        );
+        self.draft.push(
+            "an archive counts once every byte was read back",
+            Action::VerifyArchive { archive },
+        );
+    }
+
+    /// Removes configuration that no daemon takes; it is in the archive and in the undo.
+    fn retire_configuration(&mut self) {
+        use crate::inventory::ConfigVerdict;
+        for config in &self.ground.inventory.files {
+            let kind = matches!(
+                config.kind,
+                ConfigKind::Buildkitd | ConfigKind::BuildxDefault
+            );
+            let Some(ConfigVerdict::Refused { reason, line, .. }) =
+                config.verdict.as_ref().filter(|_| kind)
+            else {
+                continue;
+            };
+            let path = &config.file.path;
+            if !self.may_write(config.file.owner) {
+                self.draft.leave_out(
+                    path.to_string(),
+                    format!("line {line}: {reason}; changing it needs root, so it stays as it is"),
+                );
+                continue;
+            }
+            let why = format!("no BuildKit daemon starts with it (line {line}: {reason})");
+            self.draft.push(
+                why,
+                Action::RemoveFile {
+                    path: path.clone(),
+                    store: None,
+                    before: self.ground.file(path),
+                },
+            );
+        }
+    }
+
+    fn may_write(&self, owner: u32) -> bool {
+        let user = self.ground.inventory.machine.user;
+        user == 0 || user == owner
+    }
+
+    /// Proves every builder of the goal with real builds.
+    fn validate(&mut self) {
+        let builders = std::mem::take(&mut self.claims);
+        if !builders.is_empty() {
+            self.draft.push(
+                "a status word is no proof, a build is",
+                Action::Validate {
+                    store: self.store.path.clone(),
+                    builders,
+                },
+            );
+        }
+    }
+
+    /// Returns the platforms that a node on an engine of this architecture is proven for.
+    fn platforms(&mut self, architecture: &str) -> Vec<Platform> {
+        let runnable = goal::runnable_platforms(self.ground.inventory, architecture);
+        let Some(wanted) = &self.goal.builder.platforms else {
+            let usual = ["linux/amd64", "linux/arm64"];
+            let native = format!("linux/{architecture}");
+            return runnable
+                .into_iter()
+                .filter(|platform| {
+                    platform.as_str() == native || usual.contains(&platform.as_str())
+                })
+                .collect();
+        };
+        let (can, cannot): (Vec<_>, Vec<_>) = wanted
+            .iter()
+            .cloned()
+            .partition(|platform| runnable.contains(platform));
+        for platform in cannot {
+            let what = format!("platform {platform}");
+            self.draft.leave_out(what, "no emulator for it is registered with the flag F: install one (for Debian: qemu-user-static, binfmt-support)");
+        }
+        can
+    }
+}

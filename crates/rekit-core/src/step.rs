@@ -1,0 +1,397 @@
+//! A step: one change, as data. `rekit-run::steps` gives each kind its meaning.
+//!
+//! Invariants: a step holds no foreign bytes, only digests of them; a removal of state names the step that verified its archive.
+//! Struct variants only: serde does not refuse unknown keys in the other kinds.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::{
+        ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, NodeName,
+        Platform, RunId, VolumeName,
+    },
+    record::RecordEdit,
+};
+
+/// The number of a step in its plan, counted from 1.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct StepId(pub u32);
+
+impl std::fmt::Display for StepId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its number.
+    pub id: StepId,
+    /// Why it is there, in one sentence.
+    pub why: String,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a file must look like before a step touches it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "file", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FileState {
+    /// There is none.
+    Absent {},
+    /// There is one with this content.
+    Present {
+        /// Its digest.
+        digest: Digest,
+    },
+}
+
+/// How a step knows the container it means from another one of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "known-by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Identity {
+    /// The engine's id.
+    Id {
+        /// The id.
+        id: ContainerId,
+    },
+    /// The labels of the step that makes it.
+    MadeBy {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+}
+
+/// A node as it lies on its host: what a step relies on when it touches one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodePlace {
+    /// The engine.
+    pub host: HostId,
+    /// The container.
+    pub container: ContainerName,
+    /// Which container of that name, so that a foreign one is never touched.
+    pub identity: Identity,
+    /// The state volume.
+    pub volume: VolumeName,
+}
+
+/// A state volume as it lies on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VolumePlace {
+    /// The engine.
+    pub host: HostId,
+    /// The volume.
+    pub volume: VolumeName,
+    /// When the engine made it, so that a new one of the same name is never touched.
+    pub created_at: String,
+}
+
+/// One kind of change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Archives configuration: files and folders, as they are.
+    SaveConfiguration {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// Files and folders; one that is absent is recorded as absent.
+        paths: Vec<HostPath>,
+    },
+    /// Creates and starts a node's container and state volume, and waits until its daemon answers.
+    BootNode {
+        /// The engine.
+        host: HostId,
+        /// The node; its container and volume are named after it.
+        node: NodeName,
+        /// The image, which must be on the host.
+        image: ImageRef,
+        /// The record that the node's options, flags and files are taken from.
+        record: HostPath,
+        /// What that record must be.
+        before: FileState,
+        /// How that record will be rewritten.
+        edit: RecordEdit,
+    },
+    /// Runs one probe per platform on a node that no client uses yet.
+    ProbeNode {
+        /// The engine.
+        host: HostId,
+        /// The node's container.
+        container: ContainerName,
+        /// The platforms.
+        platforms: Vec<Platform>,
+    },
+    /// Rewrites a builder record in one atomic change under the store's lock.
+    RewriteRecord {
+        /// buildx's store.
+        store: HostPath,
+        /// The record.
+        record: HostPath,
+        /// What it must be.
+        before: FileState,
+        /// The change.
+        edit: RecordEdit,
+    },
+    /// Writes a file whose whole content rekit knows.
+    WriteFile {
+        /// The file.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// What it must be.
+        before: FileState,
+        /// Its permission bits.
+        mode: u32,
+        /// Its content.
+        content: String,
+    },
+    /// Changes keys of a JSON file and keeps every other byte.
+    EditJson {
+        /// The file.
+        path: HostPath,
+        /// What it must be.
+        before: FileState,
+        /// The changes.
+        edits: Vec<JsonEdit>,
+    },
+    /// Removes a file.
+    RemoveFile {
+        /// The file.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// What it must be.
+        before: FileState,
+    },
+    /// Removes a folder with all in it.
+    RemoveTree {
+        /// The folder.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+    },
+    /// Waits until no build runs on a node.
+    Drain {
+        /// The node.
+        node: NodePlace,
+        /// Seconds to wait first, for clients that read the old record.
+        grace_seconds: u32,
+        /// Seconds to wait for running builds at most.
+        limit_seconds: u32,
+        /// Whether builds that still run then are cut; else the run stops.
+        cut: bool,
+    },
+    /// Stops a node's daemon, without a kill as long as it ends by itself.
+    StopNode {
+        /// The node.
+        node: NodePlace,
+        /// Seconds to wait before the engine kills it.
+        timeout_seconds: u32,
+    },
+    /// Archives a stopped state.
+    ArchiveState {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The volume that holds it.
+        volume: VolumePlace,
+        /// The container that must stay stopped meanwhile; `None` for an orphan volume.
+        container: Option<ContainerName>,
+    },
+    /// Reads a whole archive back.
+    VerifyArchive {
+        /// The archive.
+        archive: ArchiveId,
+    },
+    /// Keeps a stopped node from being started by the engine.
+    Park {
+        /// The node.
+        node: NodePlace,
+    },
+    /// Removes a stopped container, keeping its volumes.
+    RemoveContainer {
+        /// The node.
+        node: NodePlace,
+    },
+    /// Removes a state volume whose archive was verified by an earlier step.
+    RemoveVolume {
+        /// The volume.
+        volume: VolumePlace,
+        /// The archive that holds its content.
+        archive: ArchiveId,
+        /// The step of this plan that verified it.
+        verified_by: StepId,
+    },
+    /// Starts a parked node again.
+    StartNode {
+        /// The node.
+        node: NodePlace,
+        /// The restart policy it had.
+        restart_policy: String,
+    },
+    /// Makes a removed state volume again from its archive.
+    RestoreVolume {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
+        /// Its archive.
+        archive: ArchiveId,
+        /// The blob with the volume's options and labels.
+        options: crate::name::BlobId,
+    },
+    /// Makes a removed container again, stopped.
+    RecreateContainer {
+        /// The engine.
+        host: HostId,
+        /// The container.
+        container: ContainerName,
+        /// The blob with the engine's description of it.
+        description: crate::name::BlobId,
+    },
+    /// Puts a file back as a blob holds it.
+    RestoreFile {
+        /// The file.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// What it must be now.
+        before: FileState,
+        /// What it shall be; `None`: absent.
+        blob: Option<Kept>,
+    },
+    /// Puts a folder back as a blob holds it.
+    RestoreTree {
+        /// The folder.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// The blob.
+        blob: crate::name::BlobId,
+    },
+    /// Proves builders with real builds: the probe matrix, one buildx build, one Compose build.
+    Validate {
+        /// buildx's store.
+        store: HostPath,
+        /// The builders and the platforms that each must build for.
+        builders: Vec<Claim>,
+    },
+}
+
+/// A file's content kept as a blob, with its permission bits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The content.
+    pub blob: crate::name::BlobId,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+/// A builder and the platforms it claims.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The builder, as `--builder` takes it.
+    pub builder: String,
+    /// Its daemons.
+    pub daemons: Vec<DaemonPlace>,
+    /// The platforms.
+    pub platforms: Vec<Platform>,
+}
+
+/// A daemon as it lies on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DaemonPlace {
+    /// The engine.
+    pub host: HostId,
+    /// The container; `None`: the BuildKit inside the engine.
+    pub container: Option<ContainerName>,
+}
+
+/// One change inside a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonEdit {
+    /// The keys from the top to the value.
+    pub keys: Vec<String>,
+    /// The new text; `None` removes the key.
+    pub value: Option<String>,
+}
+
+impl Action {
+    /// Returns the name of the kind, as it stands in plans and journals.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SaveConfiguration { .. } => "save-configuration",
+            Self::BootNode { .. } => "boot-node",
+            Self::ProbeNode { .. } => "probe-node",
+            Self::RewriteRecord { .. } => "rewrite-record",
+            Self::WriteFile { .. } => "write-file",
+            Self::EditJson { .. } => "edit-json",
+            Self::RemoveFile { .. } => "remove-file",
+            Self::RemoveTree { .. } => "remove-tree",
+            Self::Drain { .. } => "drain",
+            Self::StopNode { .. } => "stop-node",
+            Self::ArchiveState { .. } => "archive-state",
+            Self::VerifyArchive { .. } => "verify-archive",
+            Self::Park { .. } => "park",
+            Self::RemoveContainer { .. } => "remove-container",
+            Self::RemoveVolume { .. } => "remove-volume",
+            Self::StartNode { .. } => "start-node",
+            Self::RestoreVolume { .. } => "restore-volume",
+            Self::RecreateContainer { .. } => "recreate-container",
+            Self::RestoreFile { .. } => "restore-file",
+            Self::RestoreTree { .. } => "restore-tree",
+            Self::Validate { .. } => "validate",
+        }
+    }
+
+    /// Returns what the step works on, for people.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::SaveConfiguration { archive, paths } => {
+                format!("{} places → archive {archive}", paths.len())
+            }
+            Self::BootNode { node, .. } => format!("node {node}"),
+            Self::RewriteRecord { edit, .. } => format!("builder {}", edit.builder),
+            Self::WriteFile { path, .. }
+            | Self::EditJson { path, .. }
+            | Self::RemoveFile { path, .. }
+            | Self::RemoveTree { path, .. }
+            | Self::RestoreFile { path, .. }
+            | Self::RestoreTree { path, .. } => path.to_string(),
+            Self::Drain { node, .. }
+            | Self::StopNode { node, .. }
+            | Self::Park { node }
+            | Self::RemoveContainer { node }
+            | Self::StartNode { node, .. } => format!("container {}", node.container),
+            Self::ArchiveState {
+                volume, archive, ..
+            } => format!("volume {} → archive {archive}", volume.volume),
+            Self::VerifyArchive { archive } => format!("archive {archive}"),
+            Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
+            Self::RestoreVolume {
+                volume, archive, ..
+            } => format!("archive {archive} → volume {volume}"),
+            Self::ProbeNode { container, .. } | Self::RecreateContainer { container, .. } => {
+                format!("container {container}")
+            }
+            Self::Validate { builders, .. } => builders
+                .iter()
+                .map(|claim| claim.builder.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}

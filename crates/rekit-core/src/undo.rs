@@ -1,0 +1,263 @@
+//! The undo of a step, and its outcome: what the journal holds of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::{
+        ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, NodeName, Platform, RunId,
+        VolumeName,
+    },
+    step::{FileState, Kept, NodePlace, StepId},
+};
+
+/// How to take a step back. Prepared by reading only, on disk before the effect, and never prepared again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "undo", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Undo {
+    /// The step leaves nothing to take back.
+    Nothing {},
+    /// Removes an archive that is not whole, so that its name is free.
+    DropPartialArchive {
+        /// The archive.
+        archive: ArchiveId,
+    },
+    /// Puts a file back.
+    RestoreFile {
+        /// The file.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// What it was; `None`: absent.
+        was: Option<Kept>,
+        /// What the step makes of it; `None`: absent. A file that is neither is somebody's change.
+        made: Option<Digest>,
+    },
+    /// Puts a folder back.
+    RestoreTree {
+        /// The folder.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// Its content.
+        blob: BlobId,
+    },
+    /// Removes a folder that the step put back, unless somebody wrote into it since.
+    RemoveTree {
+        /// The folder.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// Its content as it was put back.
+        made: BlobId,
+    },
+    /// Removes the node that this step of this run made.
+    RemoveNode {
+        /// The engine.
+        host: HostId,
+        /// The node.
+        node: NodeName,
+        /// The run whose label the container and the volume carry.
+        run: RunId,
+        /// The step whose label they carry.
+        step: StepId,
+    },
+    /// Brings a container back to how it was started and stopped.
+    RestoreContainerState {
+        /// The node.
+        node: NodePlace,
+        /// Whether it ran.
+        running: bool,
+        /// Its restart policy.
+        restart_policy: String,
+    },
+    /// Makes a container again.
+    RecreateContainer {
+        /// The engine.
+        host: HostId,
+        /// The container.
+        container: ContainerName,
+        /// The blob with the engine's description of it.
+        description: BlobId,
+    },
+    /// Makes a volume again from its archive.
+    RestoreVolume {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
+        /// Its archive.
+        archive: ArchiveId,
+        /// The blob with its options and labels.
+        options: BlobId,
+    },
+    /// Removes a container that the step made again.
+    RemoveRecreated {
+        /// The engine.
+        host: HostId,
+        /// The container.
+        container: ContainerName,
+    },
+    /// Removes a volume that the step made again; its archive is still there.
+    RemoveRestored {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
+        /// The archive.
+        archive: ArchiveId,
+    },
+}
+
+/// What only the change itself reveals; later steps name the step that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Outcome {
+    /// Done; there is nothing to tell.
+    Done {},
+    /// The daemon answers.
+    Booted {
+        /// Its version.
+        version: String,
+    },
+    /// The probes passed.
+    Probed {
+        /// Each platform with the milliseconds its probe took.
+        platforms: Vec<(Platform, u64)>,
+    },
+    /// No build runs any more.
+    Drained {
+        /// How long it was waited for.
+        waited_seconds: u64,
+        /// References of builds that were cut.
+        cut: Vec<String>,
+    },
+    /// The daemon ended.
+    Stopped {
+        /// Its exit code.
+        exit_code: i64,
+        /// Whether it ended by itself and left its databases closed.
+        clean: bool,
+    },
+    /// The archive is written.
+    Archived {
+        /// Files in it.
+        files: u64,
+        /// Bytes before packing.
+        bytes: u64,
+        /// Bytes on disk.
+        packed_bytes: u64,
+    },
+    /// The archive was read back and matched.
+    Verified {
+        /// The digest of its SHA256SUMS.
+        identity: Digest,
+        /// The digest of its files' sizes and times, to see later without reading whether somebody wrote to it since.
+        fingerprint: Digest,
+    },
+    /// The builders were proven.
+    Validated {
+        /// One line per proof.
+        proofs: Vec<String>,
+    },
+}
+
+impl Undo {
+    /// Returns the shell commands that do the same with docker and stock tools alone.
+    pub fn by_hand(&self, home: &HostPath) -> Vec<String> {
+        let blob = |blob: &BlobId| home.join("blobs").join(blob.as_str());
+        match self {
+            Self::Nothing {} => Vec::new(),
+            Self::DropPartialArchive { archive } => vec![format!(
+                "rm -rf '{}.partial'",
+                home.join("archives").join(archive.as_str())
+            )],
+            Self::RestoreFile {
+                path,
+                was: Some(kept),
+                ..
+            } => {
+                vec![format!(
+                    "install -D -m {:04o} '{}' '{path}'",
+                    kept.mode,
+                    blob(&kept.blob)
+                )]
+            }
+            Self::RestoreFile {
+                path, was: None, ..
+            } => vec![format!("rm -f '{path}'")],
+            Self::RestoreTree { path, blob: id, .. } => {
+                let parent = path.parent().unwrap_or_else(|| HostPath::from("/"));
+                vec![format!(
+                    "mkdir -p '{parent}' && tar -xpf '{}' -C '{parent}'",
+                    blob(id)
+                )]
+            }
+            Self::RemoveTree { path, .. } => vec![format!("rm -r '{path}'")],
+            Self::RemoveNode { host, node, .. } => vec![
+                format!("docker -H {host} rm -f {}", node.container()),
+                format!("docker -H {host} volume rm {}", node.volume()),
+            ],
+            Self::RestoreContainerState {
+                node,
+                running,
+                restart_policy,
+            } => {
+                let mut commands = vec![format!(
+                    "docker -H {} update --restart {restart_policy} {}",
+                    node.host, node.container
+                )];
+                if *running {
+                    commands.push(format!("docker -H {} start {}", node.host, node.container));
+                }
+                commands
+            }
+            Self::RecreateContainer {
+                host,
+                container,
+                description,
+            } => {
+                vec![format!(
+                    "docker -H {host} container create --name {container} … # as '{}' describes it",
+                    blob(description)
+                )]
+            }
+            Self::RestoreVolume {
+                host,
+                volume,
+                archive,
+                ..
+            } => vec![
+                format!("docker -H {host} volume create {volume}"),
+                format!(
+                    "# then follow '{}'",
+                    home.join("archives")
+                        .join(archive.as_str())
+                        .join("RESTORE.md")
+                ),
+            ],
+            Self::RemoveRecreated { host, container } => {
+                vec![format!("docker -H {host} rm {container}")]
+            }
+            Self::RemoveRestored { host, volume, .. } => {
+                vec![format!("docker -H {host} volume rm {volume}")]
+            }
+        }
+    }
+
+    /// Returns what the file must be for the undo to be done already, `None` for undos of another kind.
+    pub fn file_goal(&self) -> Option<FileState> {
+        match self {
+            Self::RestoreFile {
+                was: Some(kept), ..
+            } => kept
+                .blob
+                .as_str()
+                .parse()
+                .ok()
+                .map(|digest| FileState::Present { digest }),
+            Self::RestoreFile { was: None, .. } => Some(FileState::Absent {}),
+            _ => None,
+        }
+    }
+}

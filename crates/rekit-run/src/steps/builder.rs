@@ -1,0 +1,131 @@
+//! Boots a new node beside the old one.
+
+use rekit_core::{
+    name::{HostId, ImageRef, NodeName},
+    next::Observed,
+    record,
+    step::Action,
+    undo::{Outcome, Undo},
+};
+
+use super::Scene;
+use crate::world::{ChangeWorld, NodeRequest, ReadWorld, WorldError};
+
+pub(super) async fn observe<W: ReadWorld>(
+    scene: &Scene<'_>,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    let Action::BootNode {
+        host,
+        node,
+        record,
+        before,
+        ..
+    } = scene.action
+    else {
+        unreachable!("BUG: not a boot")
+    };
+    if &world.file(record).await? != before {
+        return Ok(Observed::Foreign(format!(
+            "`{record}` was changed by somebody else"
+        )));
+    }
+    let container = world.container(host, &node.container()).await?;
+    let volume = world.volume(host, &node.volume()).await?;
+    if container
+        .as_ref()
+        .is_some_and(|facts| !scene.labels.are_on(&facts.labels))
+    {
+        return Ok(Observed::Foreign(format!(
+            "a container `{}` is there already, and rekit did not make it",
+            node.container()
+        )));
+    }
+    if volume
+        .as_ref()
+        .is_some_and(|facts| !scene.labels.are_on(&facts.labels))
+    {
+        return Ok(Observed::Foreign(format!(
+            "a volume `{}` is there already, and rekit did not make it",
+            node.volume()
+        )));
+    }
+    Ok(if container.is_none() && volume.is_none() {
+        Observed::Before
+    } else {
+        Observed::Partly
+    })
+}
+
+pub(super) async fn prepare_undo<W: ReadWorld>(
+    host: &HostId,
+    node: &NodeName,
+    image: &ImageRef,
+    scene: &Scene<'_>,
+    world: &W,
+) -> Result<Undo, WorldError> {
+    if !world.has_image(host, image).await? {
+        return Err(WorldError::Refused {
+            why: format!("image `{image}` is not on `{host}`: pull or load it first"),
+        });
+    }
+    Ok(Undo::RemoveNode {
+        host: host.clone(),
+        node: node.clone(),
+        run: scene.labels.run.clone(),
+        step: scene.labels.step,
+    })
+}
+
+pub(super) async fn effect<W: ChangeWorld>(
+    scene: &Scene<'_>,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    let Action::BootNode {
+        host,
+        node,
+        image,
+        record,
+        edit,
+        ..
+    } = scene.action
+    else {
+        unreachable!("BUG: not a boot")
+    };
+    let unusable = |error| {
+        WorldError::failed(
+            format!("`{record}` cannot be used for node `{node}`"),
+            error,
+        )
+    };
+    let old = world.read_file(record).await?;
+    let new =
+        record::rewrite(old.as_ref().map(|(bytes, _)| bytes.expose()), edit).map_err(unusable)?;
+    let spec = record::node_spec(&new, &edit.builder, node).map_err(unusable)?;
+    let container = node.container();
+    if world.volume(host, &node.volume()).await?.is_none() {
+        world
+            .create_volume(host, &node.volume(), &scene.labels)
+            .await?;
+    }
+    match world.container(host, &container).await? {
+        Some(facts) if facts.running => {}
+        found => {
+            if found.is_some() {
+                // Ours by its labels, and never started: its files may be half copied.
+                world.remove_container(host, &container).await?;
+            }
+            let request = NodeRequest {
+                container: container.clone(),
+                volume: node.volume(),
+                image: image.clone(),
+                spec,
+            };
+            world.create_node(host, &request, &scene.labels).await?;
+            world.start_container(host, &container).await?;
+        }
+    }
+    Ok(Outcome::Booted {
+        version: world.wait_ready(host, &container).await?,
+    })
+}

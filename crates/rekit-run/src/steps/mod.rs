@@ -1,0 +1,252 @@
+//! What each kind of step means: how to see where it stands, how to take it back, how to bring it about.
+//!
+//! Invariants: `observe` and `prepare_undo` only read; `effect` and `undo` may run twice.
+
+mod archive;
+mod builder;
+mod file;
+mod node;
+mod removal;
+mod tree;
+mod undo;
+mod wait;
+
+use rekit_core::{
+    name::{ContainerName, HostId},
+    next::{Observed, Stage},
+    step::{Action, NodePlace},
+    undo::{Outcome, Undo},
+};
+
+pub use self::undo::undo;
+use crate::{
+    journal::{Journal, JournalError},
+    world::{ChangeWorld, Labels, ReadWorld, WorldError},
+};
+
+/// A step as the executor hands it over.
+#[derive(Clone, Debug)]
+pub struct Scene<'a> {
+    /// What it does.
+    pub action: &'a Action,
+    /// Where it stands.
+    pub stage: &'a Stage,
+    /// The labels of what it makes.
+    pub labels: Labels,
+}
+
+impl Scene<'_> {
+    /// Returns the undo of a started step.
+    fn undo(&self) -> Option<&Undo> {
+        match self.stage {
+            Stage::Started(undo) | Stage::Finished(undo, _) => Some(undo),
+            _ => None,
+        }
+    }
+
+    /// Returns whether this run has begun the step.
+    fn is_started(&self) -> bool {
+        self.undo().is_some()
+    }
+}
+
+/// Returns where the world stands with regard to a step.
+pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Observed, WorldError> {
+    match scene.action {
+        Action::RewriteRecord { .. }
+        | Action::WriteFile { .. }
+        | Action::EditJson { .. }
+        | Action::RemoveFile { .. }
+        | Action::RestoreFile { .. } => file::observe(scene, world).await,
+        Action::RemoveTree { path, .. } => tree::observe_removal(path, scene, world).await,
+        Action::RestoreTree { path, .. } => tree::observe_restoring(path, scene, world).await,
+        Action::BootNode { .. } => builder::observe(scene, world).await,
+        Action::ProbeNode {
+            host, container, ..
+        } => wait::observe_probe(host, container, world).await,
+        Action::Drain { node, .. } => wait::observe_drain(node, world).await,
+        Action::StopNode { node, .. } => node::observe_stop(node, world).await,
+        Action::Park { node } => node::observe_park(node, world).await,
+        Action::StartNode {
+            node,
+            restart_policy,
+        } => node::observe_start(node, restart_policy, world).await,
+        Action::SaveConfiguration { archive, .. } => archive::observe(archive, scene, world).await,
+        Action::ArchiveState {
+            archive,
+            volume,
+            container,
+        } => archive::observe_state(archive, volume, container.as_ref(), scene, world).await,
+        Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
+        Action::RemoveContainer { node } => removal::observe_container(node, world).await,
+        Action::RemoveVolume { volume, .. } => removal::observe_volume(volume, world).await,
+        Action::RestoreVolume { host, volume, .. } => {
+            removal::observe_restored_volume(host, volume, scene, world).await
+        }
+        Action::RecreateContainer {
+            host, container, ..
+        } => removal::observe_recreated(host, container, scene, world).await,
+        Action::Validate { .. } => Ok(Observed::Before),
+    }
+}
+
+/// Returns how to take a step back, by reading only; foreign bytes go to the journal's blobs.
+pub async fn prepare_undo<W: ReadWorld, J: Journal>(
+    scene: &Scene<'_>,
+    world: &W,
+    journal: &mut J,
+) -> Result<Undo, WorldError> {
+    match scene.action {
+        Action::RewriteRecord { .. }
+        | Action::WriteFile { .. }
+        | Action::EditJson { .. }
+        | Action::RemoveFile { .. }
+        | Action::RestoreFile { .. } => file::prepare_undo(scene, world, journal).await,
+        Action::RemoveTree { path, store } | Action::RestoreTree { path, store, .. } => {
+            tree::prepare_undo(path, store.as_ref(), scene, world, journal).await
+        }
+        Action::BootNode {
+            host, node, image, ..
+        } => builder::prepare_undo(host, node, image, scene, world).await,
+        Action::StopNode { node, .. } | Action::Park { node } | Action::StartNode { node, .. } => {
+            node::prepare_undo(node, world).await
+        }
+        Action::SaveConfiguration { archive, .. } | Action::ArchiveState { archive, .. } => {
+            Ok(Undo::DropPartialArchive {
+                archive: archive.clone(),
+            })
+        }
+        Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
+        Action::RemoveVolume {
+            volume, archive, ..
+        } => removal::prepare_volume(volume, archive, world, journal).await,
+        Action::RestoreVolume {
+            host,
+            volume,
+            archive,
+            ..
+        } => Ok(Undo::RemoveRestored {
+            host: host.clone(),
+            volume: volume.clone(),
+            archive: archive.clone(),
+        }),
+        Action::RecreateContainer {
+            host, container, ..
+        } => Ok(Undo::RemoveRecreated {
+            host: host.clone(),
+            container: container.clone(),
+        }),
+        Action::ProbeNode { .. }
+        | Action::Drain { .. }
+        | Action::VerifyArchive { .. }
+        | Action::Validate { .. } => Ok(Undo::Nothing {}),
+    }
+}
+
+/// Brings a step about. It may have begun before.
+pub async fn effect<W: ChangeWorld, J: Journal>(
+    scene: &Scene<'_>,
+    world: &mut W,
+    journal: &mut J,
+) -> Result<Outcome, WorldError> {
+    match scene.action {
+        Action::RewriteRecord { .. }
+        | Action::WriteFile { .. }
+        | Action::EditJson { .. }
+        | Action::RemoveFile { .. }
+        | Action::RestoreFile { .. } => file::effect(scene, world, journal).await,
+        Action::RemoveTree { path, store } => tree::remove(path, store.as_ref(), world).await,
+        Action::RestoreTree { path, store, blob } => {
+            tree::restore(path, store.as_ref(), blob, world, journal).await
+        }
+        Action::BootNode { .. } => builder::effect(scene, world).await,
+        Action::ProbeNode {
+            host,
+            container,
+            platforms,
+        } => wait::probe(host, container, platforms, world).await,
+        Action::Drain { .. } => wait::drain(scene.action, world).await,
+        Action::StopNode {
+            node,
+            timeout_seconds,
+        } => node::stop(node, *timeout_seconds, world).await,
+        Action::Park { node } => node::park(node, world).await,
+        Action::StartNode {
+            node,
+            restart_policy,
+        } => node::start(node, restart_policy, world).await,
+        Action::SaveConfiguration { archive, paths } => archive::save(archive, paths, world).await,
+        Action::ArchiveState {
+            archive, volume, ..
+        } => archive::archive_state(archive, volume, world).await,
+        Action::VerifyArchive { archive } => archive::verify(archive, world).await,
+        Action::RemoveContainer { node } => removal::remove_container(node, world).await,
+        Action::RemoveVolume { volume, .. } => removal::remove_volume(volume, world).await,
+        Action::RestoreVolume { .. } => removal::restore_volume(scene, world, journal).await,
+        Action::RecreateContainer {
+            host,
+            container,
+            description,
+        } => {
+            let like = kept(journal, description)?;
+            world
+                .recreate_container(host, container, &like, &scene.labels)
+                .await?;
+            Ok(Outcome::Done {})
+        }
+        Action::Validate { store, builders } => Ok(Outcome::Validated {
+            proofs: world.validate(store, builders).await?,
+        }),
+    }
+}
+
+/// Returns a container if it is the one that the plan means.
+async fn same_container<W: ReadWorld>(
+    node: &NodePlace,
+    world: &W,
+) -> Result<Result<crate::world::ContainerFacts, Observed>, WorldError> {
+    let found = world.container(&node.host, &node.container).await?;
+    Ok(match found {
+        None => Err(Observed::Foreign(format!(
+            "container `{}` is gone",
+            node.container
+        ))),
+        Some(facts) if !facts.is(&node.identity) => Err(Observed::Foreign(format!(
+            "container `{}` is another one than planned for",
+            node.container
+        ))),
+        Some(facts) => Ok(facts),
+    })
+}
+
+/// Returns whether a container runs; one that is gone does not.
+async fn is_running<W: ReadWorld>(
+    host: &HostId,
+    container: &ContainerName,
+    world: &W,
+) -> Result<bool, WorldError> {
+    Ok(world
+        .container(host, container)
+        .await?
+        .is_some_and(|facts| facts.running))
+}
+
+/// Keeps bytes in the journal.
+fn keep<J: Journal>(
+    journal: &mut J,
+    bytes: &crate::world::ForeignBytes,
+) -> Result<rekit_core::name::BlobId, WorldError> {
+    journal.keep(bytes).map_err(journal_failed)
+}
+
+/// Returns bytes kept in the journal.
+fn kept<J: Journal>(
+    journal: &J,
+    blob: &rekit_core::name::BlobId,
+) -> Result<crate::world::ForeignBytes, WorldError> {
+    journal.kept(blob).map_err(journal_failed)
+}
+
+fn journal_failed(error: JournalError) -> WorldError {
+    WorldError::failed("what an undo needs cannot be kept or read", error)
+}

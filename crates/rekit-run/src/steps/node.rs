@@ -1,0 +1,104 @@
+//! Steps on a node's container: stop, park, start.
+
+use rekit_core::{
+    next::Observed,
+    step::NodePlace,
+    undo::{Outcome, Undo},
+};
+
+use super::same_container;
+use crate::world::{ChangeWorld, ReadWorld, WorldError};
+
+/// The restart policy of a parked container.
+pub(super) const PARKED_POLICY: &str = "no";
+
+pub(super) async fn observe_stop<W: ReadWorld>(
+    node: &NodePlace,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    Ok(match same_container(node, world).await? {
+        Ok(facts) if facts.running => Observed::Before,
+        Ok(_) => Observed::After,
+        Err(foreign) => foreign,
+    })
+}
+
+pub(super) async fn observe_park<W: ReadWorld>(
+    node: &NodePlace,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    Ok(match same_container(node, world).await? {
+        Ok(facts) if facts.running => {
+            Observed::Foreign(format!("container `{}` was started again", node.container))
+        }
+        Ok(facts) if facts.restart_policy == PARKED_POLICY => Observed::After,
+        Ok(_) => Observed::Before,
+        Err(foreign) => foreign,
+    })
+}
+
+pub(super) async fn observe_start<W: ReadWorld>(
+    node: &NodePlace,
+    policy: &str,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    Ok(match same_container(node, world).await? {
+        Ok(facts) if facts.running && facts.restart_policy == policy => Observed::After,
+        Ok(_) => Observed::Before,
+        Err(foreign) => foreign,
+    })
+}
+
+pub(super) async fn prepare_undo<W: ReadWorld>(
+    node: &NodePlace,
+    world: &W,
+) -> Result<Undo, WorldError> {
+    match same_container(node, world).await? {
+        Ok(facts) => Ok(Undo::RestoreContainerState {
+            node: node.clone(),
+            running: facts.running,
+            restart_policy: facts.restart_policy,
+        }),
+        Err(_) => Err(WorldError::Changed {
+            what: format!("container `{}` is gone or another one", node.container),
+        }),
+    }
+}
+
+pub(super) async fn stop<W: ChangeWorld>(
+    node: &NodePlace,
+    timeout: u32,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    let ended = world
+        .stop_container(&node.host, &node.container, timeout)
+        .await?;
+    Ok(Outcome::Stopped {
+        exit_code: ended.exit_code,
+        clean: ended.clean,
+    })
+}
+
+pub(super) async fn park<W: ChangeWorld>(
+    node: &NodePlace,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    world
+        .set_restart_policy(&node.host, &node.container, PARKED_POLICY)
+        .await?;
+    Ok(Outcome::Done {})
+}
+
+pub(super) async fn start<W: ChangeWorld>(
+    node: &NodePlace,
+    policy: &str,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    world
+        .set_restart_policy(&node.host, &node.container, policy)
+        .await?;
+    world.start_container(&node.host, &node.container).await?;
+    Ok(Outcome::Booted {
+        version: world.wait_ready(&node.host, &node.container).await?,
+    })
+}

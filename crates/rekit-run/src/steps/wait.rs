@@ -1,0 +1,120 @@
+//! Steps that prove or wait and leave nothing behind: probe a node, drain a node.
+
+use rekit_core::{
+    name::{ContainerName, HostId, Platform},
+    next::Observed,
+    step::{Action, NodePlace},
+    undo::Outcome,
+};
+
+use super::{is_running, same_container};
+use crate::world::{ChangeWorld, ReadWorld, WorldError};
+
+/// How often the build history is asked, in seconds.
+const POLL_SECONDS: u32 = 1;
+
+pub(super) async fn observe_probe<W: ReadWorld>(
+    host: &HostId,
+    container: &ContainerName,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    Ok(if is_running(host, container, world).await? {
+        Observed::Before
+    } else {
+        Observed::Foreign(format!("container `{container}` does not run"))
+    })
+}
+
+pub(super) async fn probe<W: ChangeWorld>(
+    host: &HostId,
+    container: &ContainerName,
+    platforms: &[Platform],
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    let mut passed = Vec::new();
+    for platform in platforms {
+        passed.push((
+            platform.clone(),
+            world.probe(host, container, platform).await?,
+        ));
+    }
+    Ok(Outcome::Probed { platforms: passed })
+}
+
+pub(super) async fn observe_drain<W: ReadWorld>(
+    node: &NodePlace,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    Ok(same_container(node, world)
+        .await?
+        .map_or_else(|foreign| foreign, |_| Observed::Before))
+}
+
+pub(super) async fn drain<W: ChangeWorld>(
+    action: &Action,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    let Action::Drain {
+        node,
+        grace_seconds,
+        limit_seconds,
+        cut,
+    } = action
+    else {
+        unreachable!("BUG: not a drain")
+    };
+    if !is_running(&node.host, &node.container, world).await? {
+        return Ok(Outcome::Drained {
+            waited_seconds: 0,
+            cut: Vec::new(),
+        });
+    }
+    world
+        .wait(
+            *grace_seconds,
+            "clients that read the old record a moment ago",
+        )
+        .await?;
+    let mut waited = 0;
+    loop {
+        let active = match world.active_builds(&node.host, &node.container).await {
+            Ok(active) => active,
+            Err(_) if *cut => Vec::new(), // A person agreed to cut whatever runs.
+            Err(error) => return Err(unknown_builds(node, &error)),
+        };
+        if active.is_empty() || (*cut && waited >= *limit_seconds) {
+            let cut = active.into_iter().map(|build| build.reference).collect();
+            return Ok(Outcome::Drained {
+                waited_seconds: u64::from(waited + grace_seconds),
+                cut,
+            });
+        }
+        if waited >= *limit_seconds {
+            let names: Vec<_> = active
+                .iter()
+                .map(|build| build.reference.as_str())
+                .collect();
+            let why = format!(
+                "{} build(s) still run on `{}` after {limit_seconds} s: {}",
+                active.len(),
+                node.container,
+                names.join(", ")
+            );
+            return Err(WorldError::Refused { why });
+        }
+        let what = format!("{} running build(s) on {}", active.len(), node.container);
+        world.wait(POLL_SECONDS, &what).await?;
+        waited += POLL_SECONDS;
+    }
+}
+
+/// A daemon that does not answer may still be building: only a person may decide to cut.
+fn unknown_builds(node: &NodePlace, error: &WorldError) -> WorldError {
+    let why = rekit_core::fact::chain(error);
+    WorldError::Refused {
+        why: format!(
+            "whether builds run on `{}` cannot be told: {why}",
+            node.container
+        ),
+    }
+}

@@ -1,0 +1,136 @@
+//! What the door answers.
+
+use std::collections::BTreeMap;
+
+use rekit_core::{
+    name::{ContainerId, ContainerName, ImageRef, RunId, VolumeName},
+    record::NodeSpec,
+    step::{Identity, StepId},
+};
+
+/// Bytes that are not rekit's and may hold secrets. No `Debug`, no `Serialize`: they go into blobs and nowhere else.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ForeignBytes(Vec<u8>);
+
+impl ForeignBytes {
+    /// Takes bytes in.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes, for one who writes them where they belong.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A container, as far as steps rely on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContainerFacts {
+    /// Its id.
+    pub id: ContainerId,
+    /// Whether its processes run.
+    pub running: bool,
+    /// The exit code of its last end.
+    pub exit_code: i64,
+    /// Its restart policy.
+    pub restart_policy: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ContainerFacts {
+    /// Returns whether this is the container that a plan means.
+    pub fn is(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Id { id } => id == &self.id,
+            Identity::MadeBy { run, step } => Labels {
+                run: run.clone(),
+                step: *step,
+            }
+            .are_on(&self.labels),
+        }
+    }
+}
+
+/// A volume, as far as steps rely on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VolumeFacts {
+    /// When the engine made it.
+    pub created_at: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The labels by which rekit knows its own objects again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Labels {
+    /// The run that made the object.
+    pub run: RunId,
+    /// The step that made it.
+    pub step: StepId,
+}
+
+impl Labels {
+    const RUN: &str = "rekit.run";
+    const STEP: &str = "rekit.step";
+    const FORMAT: &str = "rekit.format";
+
+    /// Returns the labels as the engine takes them.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (Self::RUN.to_owned(), self.run.to_string()),
+            (Self::STEP.to_owned(), self.step.to_string()),
+            (Self::FORMAT.to_owned(), "1".to_owned()),
+        ])
+    }
+
+    /// Returns whether an object with these labels was made by this step of this run.
+    pub fn are_on(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.get(Self::RUN).map(String::as_str) == Some(self.run.as_str())
+            && labels.get(Self::STEP) == Some(&self.step.to_string())
+    }
+}
+
+/// A node's container to be made.
+pub struct NodeRequest {
+    /// Its name.
+    pub container: ContainerName,
+    /// Its state volume.
+    pub volume: VolumeName,
+    /// Its image.
+    pub image: ImageRef,
+    /// Options, flags and files from the builder record.
+    pub spec: NodeSpec,
+}
+
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its exit code. A clean stop of buildkitd gives 1 (facts.md, fact 6), a kill 137.
+    pub exit_code: i64,
+    /// Whether the daemon removed its lock file, which it does when its databases are closed.
+    pub clean: bool,
+}
+
+/// How far an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveState {
+    /// There is none.
+    Absent,
+    /// It was begun and is not whole.
+    Partial,
+    /// It is whole.
+    Whole,
+}
+
+/// What went into an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Archived {
+    /// Files.
+    pub files: u64,
+    /// Bytes before packing.
+    pub bytes: u64,
+    /// Bytes on disk.
+    pub packed_bytes: u64,
+}

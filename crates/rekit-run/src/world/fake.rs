@@ -1,0 +1,525 @@
+//! A world in memory that can be made to fail or crash at an exact point. For the model check and nothing else.
+//!
+//! Invariant: each operation is atomic, so a crash falls between two of them; what an operation does twice it does once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rekit_core::{
+    inventory::ActiveBuild,
+    name::{
+        ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform,
+        VolumeName,
+    },
+    step::{Claim, FileState},
+};
+
+use super::{
+    ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
+    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError,
+};
+
+type Answer<T> = Result<T, WorldError>;
+type At<T> = (HostId, T);
+
+/// A container of the fake world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FakeContainer {
+    /// What steps see of it.
+    pub facts: ContainerFacts,
+    /// Its state volume.
+    pub volume: VolumeName,
+}
+
+/// A volume of the fake world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FakeVolume {
+    /// What steps see of it.
+    pub facts: VolumeFacts,
+    /// What lies in it; `None`: half restored.
+    pub content: Option<String>,
+}
+
+/// An archive of the fake world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FakeArchive {
+    /// Whether it is whole.
+    pub whole: bool,
+    /// What it holds.
+    pub content: String,
+    /// Whether a bit of it was flipped.
+    pub damaged: bool,
+}
+
+/// The fake world.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct FakeWorld {
+    /// Containers.
+    pub containers: BTreeMap<At<ContainerName>, FakeContainer>,
+    /// Volumes.
+    pub volumes: BTreeMap<At<VolumeName>, FakeVolume>,
+    /// Images.
+    pub images: BTreeSet<At<ImageRef>>,
+    /// Files.
+    pub files: BTreeMap<HostPath, (Vec<u8>, u32)>,
+    /// Folders that steps remove whole.
+    pub trees: BTreeMap<HostPath, Vec<u8>>,
+    /// Archives.
+    pub archives: BTreeMap<ArchiveId, FakeArchive>,
+    /// Containers on which a build runs that never ends.
+    pub busy: BTreeSet<At<ContainerName>>,
+    /// What the next changing operations do.
+    pub fault: Option<Fault>,
+    /// A number for each object made.
+    pub made: u64,
+}
+
+/// A fault to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// This many changing operations succeed, then the process crashes before the next.
+    CrashAfter(u32),
+    /// This many changing operations succeed, then one fails.
+    FailAfter(u32),
+}
+
+impl FakeWorld {
+    /// Takes one changing operation into account.
+    fn step(&mut self) -> Answer<()> {
+        match &mut self.fault {
+            None => Ok(()),
+            Some(Fault::CrashAfter(0)) => Err(WorldError::Crashed),
+            Some(Fault::FailAfter(0)) => {
+                self.fault = None;
+                Err(WorldError::failed("the operation", "the test asked for it"))
+            }
+            Some(Fault::CrashAfter(left) | Fault::FailAfter(left)) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn container_mut(&mut self, host: &HostId, name: &ContainerName) -> Answer<&mut FakeContainer> {
+        let key = (host.clone(), name.clone());
+        self.containers
+            .get_mut(&key)
+            .ok_or_else(|| WorldError::failed(format!("container `{name}`"), "no such container"))
+    }
+
+    /// Puts a container there.
+    pub fn add_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        volume: &VolumeName,
+        running: bool,
+        labels: BTreeMap<String, String>,
+    ) {
+        self.made += 1;
+        let id: ContainerId = match Digest::of(&self.made.to_le_bytes()).as_str().parse() {
+            Ok(id) => id,
+            Err(error) => unreachable!("BUG: {error}"),
+        };
+        let facts = ContainerFacts {
+            id,
+            running,
+            exit_code: 0,
+            restart_policy: "unless-stopped".to_owned(),
+            labels,
+        };
+        self.containers.insert(
+            (host.clone(), name.clone()),
+            FakeContainer {
+                facts,
+                volume: volume.clone(),
+            },
+        );
+    }
+
+    /// Puts a volume there.
+    pub fn add_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        content: Option<&str>,
+        labels: BTreeMap<String, String>,
+    ) {
+        self.made += 1;
+        let facts = VolumeFacts {
+            created_at: self.made.to_string(),
+            labels,
+        };
+        self.volumes.insert(
+            (host.clone(), name.clone()),
+            FakeVolume {
+                facts,
+                content: content.map(str::to_owned),
+            },
+        );
+    }
+
+    fn check(&self, file: FileChange<'_>) -> Answer<()> {
+        let now = self.state(file.path);
+        if &now == file.expect {
+            Ok(())
+        } else {
+            Err(WorldError::Changed {
+                what: format!("`{}` was changed", file.path),
+            })
+        }
+    }
+
+    /// Returns what a file is.
+    pub fn state(&self, path: &HostPath) -> FileState {
+        match self.files.get(path) {
+            Some((bytes, _)) => FileState::Present {
+                digest: Digest::of(bytes),
+            },
+            None => FileState::Absent {},
+        }
+    }
+}
+
+impl ReadWorld for FakeWorld {
+    async fn container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<Option<ContainerFacts>> {
+        Ok(self
+            .containers
+            .get(&(host.clone(), name.clone()))
+            .map(|container| container.facts.clone()))
+    }
+
+    async fn describe_container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<ForeignBytes> {
+        let container = self.containers.get(&(host.clone(), name.clone()));
+        let text = container
+            .map(|container| format!("{} {}", container.volume, container.facts.restart_policy));
+        Ok(ForeignBytes::new(text.unwrap_or_default().into_bytes()))
+    }
+
+    async fn volume(&self, host: &HostId, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
+        Ok(self
+            .volumes
+            .get(&(host.clone(), name.clone()))
+            .map(|volume| volume.facts.clone()))
+    }
+
+    async fn describe_volume(&self, _host: &HostId, _name: &VolumeName) -> Answer<ForeignBytes> {
+        Ok(ForeignBytes::new(Vec::new()))
+    }
+
+    async fn has_image(&self, host: &HostId, image: &ImageRef) -> Answer<bool> {
+        Ok(self.images.contains(&(host.clone(), image.clone())))
+    }
+
+    async fn active_builds(
+        &self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> Answer<Vec<ActiveBuild>> {
+        let busy = self.busy.contains(&(host.clone(), container.clone()));
+        let build = ActiveBuild {
+            reference: "build".to_owned(),
+            since: None,
+            target: String::new(),
+        };
+        Ok(busy.then_some(build).into_iter().collect())
+    }
+
+    async fn file(&self, path: &HostPath) -> Answer<FileState> {
+        Ok(self.state(path))
+    }
+
+    async fn read_file(&self, path: &HostPath) -> Answer<Option<(ForeignBytes, u32)>> {
+        Ok(self
+            .files
+            .get(path)
+            .map(|(bytes, mode)| (ForeignBytes::new(bytes.clone()), *mode)))
+    }
+
+    async fn has_tree(&self, path: &HostPath) -> Answer<bool> {
+        Ok(self.trees.contains_key(path))
+    }
+
+    async fn read_tree(&self, path: &HostPath) -> Answer<ForeignBytes> {
+        Ok(ForeignBytes::new(
+            self.trees.get(path).cloned().unwrap_or_default(),
+        ))
+    }
+
+    async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
+        Ok(match self.archives.get(archive) {
+            None => ArchiveState::Absent,
+            Some(found) if found.whole => ArchiveState::Whole,
+            Some(_) => ArchiveState::Partial,
+        })
+    }
+
+    async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
+        Ok(Digest::of(
+            format!("{:?}", self.archives.get(archive)).as_bytes(),
+        ))
+    }
+}
+
+impl ChangeWorld for FakeWorld {
+    async fn create_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        labels: &Labels,
+    ) -> Answer<()> {
+        self.step()?;
+        self.add_volume(host, name, Some(""), labels.to_map());
+        Ok(())
+    }
+
+    async fn recreate_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        _like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
+        self.step()?;
+        self.add_volume(host, name, None, labels.to_map());
+        Ok(())
+    }
+
+    async fn remove_volume(&mut self, host: &HostId, name: &VolumeName) -> Answer<()> {
+        self.step()?;
+        if self
+            .containers
+            .iter()
+            .any(|((at, _), container)| at == host && &container.volume == name)
+        {
+            return Err(WorldError::failed(
+                format!("volume `{name}`"),
+                "volume is in use",
+            ));
+        }
+        self.volumes.remove(&(host.clone(), name.clone()));
+        Ok(())
+    }
+
+    async fn create_node(
+        &mut self,
+        host: &HostId,
+        node: &NodeRequest,
+        labels: &Labels,
+    ) -> Answer<()> {
+        self.step()?;
+        self.add_container(host, &node.container, &node.volume, false, labels.to_map());
+        Ok(())
+    }
+
+    async fn recreate_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
+        self.step()?;
+        let text = String::from_utf8_lossy(like.expose()).into_owned();
+        let (volume, policy) = text
+            .split_once(' ')
+            .ok_or_else(|| WorldError::failed("the description", "it is another one's"))?;
+        let volume = volume
+            .parse()
+            .map_err(|error| WorldError::failed("the description", format!("{error}")))?;
+        self.add_container(host, name, &volume, false, labels.to_map());
+        policy.clone_into(&mut self.container_mut(host, name)?.facts.restart_policy);
+        Ok(())
+    }
+
+    async fn start_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
+        self.step()?;
+        self.container_mut(host, name)?.facts.running = true;
+        Ok(())
+    }
+
+    async fn stop_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        _timeout: u32,
+    ) -> Answer<Stopped> {
+        self.step()?;
+        self.container_mut(host, name)?.facts.running = false;
+        Ok(Stopped {
+            exit_code: 1,
+            clean: true,
+        })
+    }
+
+    async fn remove_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
+        self.step()?;
+        self.containers.remove(&(host.clone(), name.clone()));
+        Ok(())
+    }
+
+    async fn set_restart_policy(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        policy: &str,
+    ) -> Answer<()> {
+        self.step()?;
+        policy.clone_into(&mut self.container_mut(host, name)?.facts.restart_policy);
+        Ok(())
+    }
+
+    async fn wait_ready(&mut self, host: &HostId, container: &ContainerName) -> Answer<String> {
+        self.step()?;
+        match self.container_mut(host, container)?.facts.running {
+            true => Ok("v0".to_owned()),
+            false => Err(WorldError::failed("the daemon", "it does not run")),
+        }
+    }
+
+    async fn probe(
+        &mut self,
+        _host: &HostId,
+        _container: &ContainerName,
+        _platform: &Platform,
+    ) -> Answer<u64> {
+        self.step()?;
+        Ok(1)
+    }
+
+    async fn validate(&mut self, _store: &HostPath, _claims: &[Claim]) -> Answer<Vec<String>> {
+        self.step()?;
+        Ok(Vec::new())
+    }
+
+    async fn wait(&mut self, _seconds: u32, _what: &str) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn write_file(
+        &mut self,
+        file: FileChange<'_>,
+        content: &ForeignBytes,
+        mode: u32,
+    ) -> Answer<()> {
+        self.step()?;
+        self.check(file)?;
+        self.files
+            .insert(file.path.clone(), (content.expose().to_vec(), mode));
+        Ok(())
+    }
+
+    async fn remove_file(&mut self, file: FileChange<'_>) -> Answer<()> {
+        self.step()?;
+        self.check(file)?;
+        self.files.remove(file.path);
+        Ok(())
+    }
+
+    async fn write_tree(
+        &mut self,
+        path: &HostPath,
+        _store: Option<&HostPath>,
+        tree: &ForeignBytes,
+    ) -> Answer<()> {
+        self.step()?;
+        self.trees.insert(path.clone(), tree.expose().to_vec());
+        Ok(())
+    }
+
+    async fn remove_tree(&mut self, path: &HostPath, _store: Option<&HostPath>) -> Answer<()> {
+        self.step()?;
+        self.trees.remove(path);
+        Ok(())
+    }
+
+    async fn archive_paths(
+        &mut self,
+        archive: &ArchiveId,
+        _paths: &[HostPath],
+    ) -> Answer<Archived> {
+        self.pack(archive, "configuration")
+    }
+
+    async fn archive_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<Archived> {
+        let content = self
+            .volumes
+            .get(&(host.clone(), volume.clone()))
+            .and_then(|volume| volume.content.clone())
+            .unwrap_or_default();
+        self.pack(archive, &content)
+    }
+
+    async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
+        self.step()?;
+        self.archives.remove(archive);
+        Ok(())
+    }
+
+    async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
+        self.step()?;
+        match self.archives.get(archive) {
+            Some(found) if found.whole && !found.damaged => {
+                Ok(Digest::of(found.content.as_bytes()))
+            }
+            _ => Err(WorldError::Refused {
+                why: format!("archive `{archive}` does not match"),
+            }),
+        }
+    }
+
+    async fn restore_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        self.step()?;
+        let content = self
+            .archives
+            .get(archive)
+            .filter(|found| found.whole && !found.damaged)
+            .map(|found| found.content.clone());
+        let found = self.volumes.get_mut(&(host.clone(), volume.clone()));
+        match found {
+            Some(volume) => volume.content = content,
+            None => return Err(WorldError::failed("the volume", "no such volume")),
+        }
+        Ok(())
+    }
+}
+
+impl FakeWorld {
+    /// Packs in two operations, so that a crash can fall between them.
+    fn pack(&mut self, archive: &ArchiveId, content: &str) -> Answer<Archived> {
+        if self.archives.get(archive).is_some_and(|found| found.whole) {
+            return Ok(Archived::default());
+        }
+        self.step()?;
+        self.archives.insert(
+            archive.clone(),
+            FakeArchive {
+                whole: false,
+                content: content.to_owned(),
+                damaged: false,
+            },
+        );
+        self.step()?;
+        if let Some(found) = self.archives.get_mut(archive) {
+            found.whole = true;
+        }
+        Ok(Archived::default())
+    }
+}

@@ -1,0 +1,652 @@
+//! The executor, model-checked: breadth-first over (journal, fake world) with steps, crashes, errors, foreign changes,
+//! resume and rollback in any order. After each move the invariants hold and an end can be reached.
+//!
+//! Shows R1.4.1, R1.4.2 and, for removals, R1.3.5 and R2.2.2 against the fake; the ladder shows the same on a real engine.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use rekit_core::{
+    check::{CheckedPlan, check},
+    event::Event,
+    name::{HostId, HostPath},
+    next::{RunEnd, RunState, Turn},
+    plan::{Plan, Purpose},
+    record::{NodeEdit, RecordEdit},
+    step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
+    undo::Undo,
+};
+use rekit_run::{
+    executor::{DriveEnd, DriveError, Run},
+    journal::{JournalError, MemoryJournal},
+    world::fake::{FakeWorld, Fault},
+};
+
+const RECORD: &[u8] =
+    br#"{"Name":"team","Driver":"docker-container","Nodes":[{"Name":"team0","Endpoint":"unix:///a"}],"Dynamic":false}"#;
+/// Changing operations in the longest step, and one more.
+const OPERATIONS: u32 = 7;
+
+/// Runs a future that never waits for anything but the fake world.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("BUG: the fake world made somebody wait"),
+    }
+}
+
+fn name<T: std::str::FromStr<Err = rekit_core::name::NameError>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn path(text: &str) -> HostPath {
+    HostPath::from(text)
+}
+
+/// A machine with one warm builder, a record cut in half, leftovers, and things that are nobody's business.
+fn machine() -> FakeWorld {
+    let mut world = FakeWorld::default();
+    let host: HostId = name("unix:///a");
+    world.images.insert((host.clone(), name("image")));
+    world.add_volume(
+        &host,
+        &name("buildx_buildkit_team0_state"),
+        Some("warm"),
+        [].into(),
+    );
+    world.add_container(
+        &host,
+        &name("buildx_buildkit_team0"),
+        &name("buildx_buildkit_team0_state"),
+        true,
+        [].into(),
+    );
+    world.add_volume(&host, &name("foreign"), Some("theirs"), [].into());
+    world.add_container(&host, &name("foreign"), &name("foreign"), true, [].into());
+    world
+        .files
+        .insert(path("/s/instances/team"), (RECORD.to_vec(), 0o600));
+    world
+        .files
+        .insert(path("/s/instances/cut"), (b"{".to_vec(), 0o600));
+    world
+        .files
+        .insert(path("/s/current"), (b"gone".to_vec(), 0o600));
+    world
+        .files
+        .insert(path("/home/foreign"), (b"theirs".to_vec(), 0o644));
+    world.trees.insert(path("/s/refs/old"), b"tree".to_vec());
+    world
+}
+
+fn node(world: &FakeWorld, node: &str) -> NodePlace {
+    let container = format!("buildx_buildkit_{node}");
+    let found = &world.containers[&(name("unix:///a"), name(&container))];
+    NodePlace {
+        host: name("unix:///a"),
+        container: name(&container),
+        identity: Identity::Id {
+            id: found.facts.id.clone(),
+        },
+        volume: found.volume.clone(),
+    }
+}
+
+fn volume(world: &FakeWorld, volume: &str) -> VolumePlace {
+    let found = &world.volumes[&(name("unix:///a"), name(volume))];
+    VolumePlace {
+        host: name("unix:///a"),
+        volume: name(volume),
+        created_at: found.facts.created_at.clone(),
+    }
+}
+
+fn plan(purpose: Purpose, actions: Vec<Action>) -> CheckedPlan {
+    let steps = actions
+        .into_iter()
+        .zip(1..)
+        .map(|(action, id)| Step {
+            id: StepId(id),
+            why: String::new(),
+            action,
+        })
+        .collect();
+    let plan = Plan {
+        schema: Plan::SCHEMA.to_owned(),
+        version: Plan::VERSION,
+        run: name(&purpose.to_string()),
+        purpose,
+        made: jiff::Timestamp::UNIX_EPOCH,
+        home: path("/home/rekit"),
+        from_generation: 0,
+        to_generation: 1,
+        steps,
+        choices: vec![],
+        left_out: vec![],
+        interruptions: vec![],
+    };
+    check(plan).unwrap()
+}
+
+fn reinstall(world: &FakeWorld) -> CheckedPlan {
+    let old = node(world, "team0");
+    let store = path("/s");
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    let record = path("/s/instances/team");
+    let before = world.state(&record);
+    plan(
+        Purpose::Reinstall,
+        vec![
+            Action::SaveConfiguration {
+                archive: name("configuration"),
+                paths: vec![store.clone()],
+            },
+            Action::VerifyArchive {
+                archive: name("configuration"),
+            },
+            Action::BootNode {
+                host: name("unix:///a"),
+                node: name("team0-g1"),
+                image: name("image"),
+                record: record.clone(),
+                before: before.clone(),
+                edit: edit.clone(),
+            },
+            Action::ProbeNode {
+                host: name("unix:///a"),
+                container: name("buildx_buildkit_team0-g1"),
+                platforms: vec![name("linux/amd64")],
+            },
+            Action::RewriteRecord {
+                store: store.clone(),
+                record,
+                before,
+                edit,
+            },
+            Action::Drain {
+                node: old.clone(),
+                grace_seconds: 5,
+                limit_seconds: 2,
+                cut: false,
+            },
+            Action::StopNode {
+                node: old.clone(),
+                timeout_seconds: 9,
+            },
+            Action::ArchiveState {
+                archive: name("team0"),
+                volume: volume(world, "buildx_buildkit_team0_state"),
+                container: Some(old.container.clone()),
+            },
+            Action::VerifyArchive {
+                archive: name("team0"),
+            },
+            Action::Park { node: old },
+            Action::RemoveFile {
+                path: path("/s/instances/cut"),
+                store: Some(store.clone()),
+                before: world.state(&path("/s/instances/cut")),
+            },
+            Action::RemoveTree {
+                path: path("/s/refs/old"),
+                store: Some(store.clone()),
+            },
+            Action::WriteFile {
+                path: path("/s/current"),
+                store: Some(store.clone()),
+                before: world.state(&path("/s/current")),
+                mode: 0o600,
+                content: "team".to_owned(),
+            },
+            Action::Validate {
+                store,
+                builders: vec![],
+            },
+        ],
+    )
+}
+
+fn finalize(world: &FakeWorld) -> CheckedPlan {
+    plan(
+        Purpose::Finalize,
+        vec![
+            Action::VerifyArchive {
+                archive: name("team0"),
+            },
+            Action::RemoveContainer {
+                node: node(world, "team0"),
+            },
+            Action::RemoveVolume {
+                volume: volume(world, "buildx_buildkit_team0_state"),
+                archive: name("team0"),
+                verified_by: StepId(1),
+            },
+        ],
+    )
+}
+
+/// Goes back after [`finalize`]: the state comes from its archive, the new node is parked.
+fn rollback(world: &FakeWorld, journal: &MemoryJournal) -> CheckedPlan {
+    let new = node(world, "team0-g1");
+    let record = path("/s/instances/team");
+    let blob = |id: &[u8]| rekit_core::name::BlobId::of(id);
+    assert!(journal.blobs.contains_key(&blob(RECORD)));
+    plan(
+        Purpose::Rollback,
+        vec![
+            Action::RestoreVolume {
+                host: name("unix:///a"),
+                volume: name("buildx_buildkit_team0_state"),
+                archive: name("team0"),
+                options: blob(b""),
+            },
+            Action::RecreateContainer {
+                host: name("unix:///a"),
+                container: name("buildx_buildkit_team0"),
+                description: blob(b"buildx_buildkit_team0_state no"),
+            },
+            Action::RestoreFile {
+                path: record.clone(),
+                store: Some(path("/s")),
+                before: world.state(&record),
+                blob: Some(rekit_core::step::Kept {
+                    blob: blob(RECORD),
+                    mode: 0o600,
+                }),
+            },
+            Action::RestoreFile {
+                path: path("/s/instances/cut"),
+                store: Some(path("/s")),
+                before: FileState::Absent {},
+                blob: Some(rekit_core::step::Kept {
+                    blob: blob(b"{"),
+                    mode: 0o600,
+                }),
+            },
+            Action::RestoreTree {
+                path: path("/s/refs/old"),
+                store: Some(path("/s")),
+                blob: blob(b"tree"),
+            },
+            Action::Drain {
+                node: new.clone(),
+                grace_seconds: 5,
+                limit_seconds: 2,
+                cut: false,
+            },
+            Action::StopNode {
+                node: new.clone(),
+                timeout_seconds: 9,
+            },
+            Action::Park { node: new },
+        ],
+    )
+}
+
+/// One point of the search.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Point {
+    journal: MemoryJournal,
+    world: FakeWorld,
+    /// Crashes, errors and requests that may still come.
+    faults: u8,
+    /// Whether somebody else changed the world.
+    moved: bool,
+}
+
+impl Point {
+    fn state(&self, plan: &CheckedPlan) -> RunState {
+        RunState::replay(plan.plan().steps.len(), &self.journal.entries)
+    }
+
+    /// Does one thing, as a fresh process would: nothing is known but journal and world.
+    fn advance(&mut self, plan: &CheckedPlan) -> Result<Option<DriveEnd>, DriveError> {
+        let entries = self.journal.entries.clone();
+        let mut run = Run::new(plan, &entries, &|_: Event| {}, &|| false);
+        now(run.advance(&mut self.world, &mut self.journal))
+    }
+}
+
+/// The world without what differs from run to run: ids, times, archives, faults.
+fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
+    let containers: Vec<_> = world
+        .containers
+        .iter()
+        .map(|((_, name), container)| {
+            (
+                name.clone(),
+                container.facts.running,
+                container.facts.restart_policy.clone(),
+                container.volume.clone(),
+            )
+        })
+        .collect();
+    let volumes: Vec<_> = world
+        .volumes
+        .iter()
+        .map(|((_, name), volume)| (name.clone(), volume.content.clone()))
+        .collect();
+    let files: Vec<_> = world
+        .files
+        .iter()
+        .map(|(path, file)| (path.clone(), file.clone()))
+        .collect();
+    (containers, volumes, files, world.trees.clone())
+}
+
+/// Nothing is lost, nothing foreign is touched, builds find a daemon, and the journal came first.
+fn check_invariants(start: &FakeWorld, point: &Point) {
+    let world = &point.world;
+    let warm = world
+        .volumes
+        .values()
+        .any(|volume| volume.content.as_deref() == Some("warm"));
+    let saved = world
+        .archives
+        .values()
+        .any(|archive| archive.whole && !archive.damaged && archive.content == "warm");
+    assert!(warm || saved, "the cache is lost");
+    let foreign = (name("unix:///a"), name("foreign"));
+    assert!(
+        world.containers[&foreign].facts.running,
+        "a foreign container was touched"
+    );
+    assert_eq!(
+        world.files[&path("/home/foreign")].0,
+        b"theirs",
+        "a foreign file was touched"
+    );
+    if !point.moved {
+        let record =
+            String::from_utf8_lossy(&world.files[&path("/s/instances/team")].0).into_owned();
+        let named = if record.contains("team0-g1") {
+            "buildx_buildkit_team0-g1"
+        } else {
+            "buildx_buildkit_team0"
+        };
+        assert!(
+            world
+                .containers
+                .contains_key(&(name("unix:///a"), name(named))),
+            "the record names a node that is not there"
+        );
+        if shape(world) != shape(start) {
+            assert!(
+                !point.journal.entries.is_empty(),
+                "the world changed before the journal knew"
+            );
+        }
+    }
+}
+
+/// From any point an end is reached without more faults; a world rolled back is the world before.
+fn check_end(plan: &CheckedPlan, start: &FakeWorld, point: &Point) {
+    let mut point = point.clone();
+    point.world.fault = None;
+    point.journal.fuel = None;
+    for _ in 0..200 {
+        match point.advance(plan).unwrap() {
+            Some(DriveEnd::Ended(RunEnd::Done)) => return,
+            Some(DriveEnd::Ended(RunEnd::RolledBack)) => {
+                if !point.moved {
+                    assert_eq!(
+                        shape(&point.world),
+                        shape(start),
+                        "rolled back, and yet not as before"
+                    );
+                }
+                return;
+            }
+            Some(DriveEnd::Ended(RunEnd::Stuck)) => {
+                assert!(
+                    point.moved,
+                    "stuck, though nobody else changed anything: {:?}",
+                    point.journal.entries
+                );
+                let commands: Vec<_> = point
+                    .state(plan)
+                    .undos()
+                    .iter()
+                    .flat_map(|(_, undo)| undo.by_hand(&path("/h")))
+                    .collect();
+                assert!(!commands.is_empty(), "stuck, and nothing to tell a person");
+                return;
+            }
+            Some(DriveEnd::Interrupted) => panic!("nobody interrupted"),
+            None => {}
+        }
+    }
+    panic!("no end after 200 moves: {:?}", point.journal.entries);
+}
+
+/// What somebody else may do at any moment.
+fn foreign_moves(point: &Point) -> Vec<Point> {
+    let host: HostId = name("unix:///a");
+    let mut moves = Vec::new();
+    let mut moved = |change: &dyn Fn(&mut FakeWorld) -> bool| {
+        let mut next = point.clone();
+        next.moved = true;
+        if change(&mut next.world) {
+            moves.push(next);
+        }
+    };
+    for container in ["buildx_buildkit_team0", "buildx_buildkit_team0-g1"] {
+        let key = (host.clone(), name(container));
+        moved(&|world| {
+            world
+                .containers
+                .get_mut(&key)
+                .is_some_and(|found| !std::mem::replace(&mut found.facts.running, true))
+        });
+        moved(&|world| world.containers.contains_key(&key) && world.busy.insert(key.clone()));
+    }
+    moved(&|world| {
+        world
+            .containers
+            .remove(&(host.clone(), name("buildx_buildkit_team0-g1")))
+            .is_some()
+    });
+    moved(&|world| {
+        world
+            .files
+            .insert(
+                path("/s/instances/team"),
+                (b"{\"Name\":\"team\"}".to_vec(), 0o600),
+            )
+            .is_some()
+    });
+    moved(&|world| {
+        let intact = world
+            .volumes
+            .values()
+            .any(|volume| volume.content.as_deref() == Some("warm"));
+        let archive = world.archives.get_mut(&name("team0"));
+        intact && archive.is_some_and(|archive| !std::mem::replace(&mut archive.damaged, true))
+    });
+    moves
+}
+
+/// Every point that one move leads to.
+fn moves(plan: &CheckedPlan, point: &Point) -> Vec<Point> {
+    let mut next = Vec::new();
+    let mut plain = point.clone();
+    plain.advance(plan).unwrap();
+    next.push(plain);
+    if point.faults == 0 {
+        return next;
+    }
+    for operations in 0..OPERATIONS {
+        for fault in [Fault::CrashAfter(operations), Fault::FailAfter(operations)] {
+            let mut faulty = point.clone();
+            faulty.faults -= 1;
+            faulty.world.fault = Some(fault);
+            let end = faulty.advance(plan);
+            let happened = faulty.world.fault.is_none() || matches!(end, Err(DriveError::Crashed));
+            faulty.world.fault = None;
+            if happened {
+                next.push(faulty);
+            }
+        }
+    }
+    let mut unwritten = point.clone();
+    unwritten.faults -= 1;
+    unwritten.journal.fuel = Some(0);
+    if matches!(
+        unwritten.advance(plan),
+        Err(DriveError::Journal(JournalError::Crashed))
+    ) {
+        unwritten.journal.fuel = None;
+        next.push(unwritten);
+    }
+    if point.state(plan).ended().is_none() && point.state(plan).turned().is_none() {
+        let mut asked = point.clone();
+        asked.faults -= 1;
+        asked.journal.entries.push(rekit_core::next::Entry::Turned {
+            why: Turn::Asked {},
+        });
+        next.push(asked);
+    }
+    for mut moved in foreign_moves(point) {
+        moved.faults -= 1;
+        next.push(moved);
+    }
+    next
+}
+
+/// Searches all points within `faults` faults; returns how many there are and the world of a run without any.
+fn search(
+    plan: &CheckedPlan,
+    start: &FakeWorld,
+    blobs: &MemoryJournal,
+    faults: u8,
+) -> (usize, Point) {
+    let journal = MemoryJournal {
+        blobs: blobs.blobs.clone(),
+        ..MemoryJournal::default()
+    };
+    let first = Point {
+        journal,
+        world: start.clone(),
+        faults,
+        moved: false,
+    };
+    let mut seen = HashSet::from([first.clone()]);
+    let mut queue = VecDeque::from([first]);
+    let mut done = None;
+    while let Some(point) = queue.pop_front() {
+        check_invariants(start, &point);
+        check_end(plan, start, &point);
+        let ended = point.state(plan).ended();
+        if ended == Some(RunEnd::Done) && point.faults == faults {
+            done = Some(point.clone());
+        }
+        if ended.is_some() {
+            continue;
+        }
+        for next in moves(plan, &point) {
+            if seen.insert(next.clone()) {
+                queue.push_back(next);
+            }
+        }
+    }
+    (seen.len(), done.expect("a run without faults ends"))
+}
+
+#[test]
+fn r1_4_1_every_reinstall_ends_forward_or_as_before() {
+    let start = machine();
+    let (states, done) = search(&reinstall(&start), &start, &MemoryJournal::default(), 2);
+    println!("reinstall: {states} states");
+    assert!(
+        states > 5_000,
+        "the search is too small to mean anything: {states}"
+    );
+    let after = &done.world;
+    assert_eq!(after.files[&path("/s/current")].0, b"team");
+    assert!(!after.files.contains_key(&path("/s/instances/cut")));
+    let old = &after.containers[&(name("unix:///a"), name("buildx_buildkit_team0"))];
+    assert!(
+        !old.facts.running && old.facts.restart_policy == "no",
+        "the old node is parked"
+    );
+}
+
+#[test]
+fn r1_3_5_and_r2_2_2_nothing_is_removed_before_its_archive_was_read_back() {
+    let start = machine();
+    let (_, parked) = search(&reinstall(&start), &start, &MemoryJournal::default(), 0);
+    let (states, done) = search(&finalize(&parked.world), &parked.world, &parked.journal, 2);
+    println!("finalize: {states} states");
+    assert!(
+        !done
+            .world
+            .volumes
+            .contains_key(&(name("unix:///a"), name("buildx_buildkit_team0_state")))
+    );
+    let (states, back) = search(
+        &rollback(&done.world, &done.journal),
+        &done.world,
+        &done.journal,
+        2,
+    );
+    println!("rollback: {states} states");
+    let old = &back.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0_state"))];
+    assert_eq!(old.content.as_deref(), Some("warm"));
+    assert_eq!(back.world.files[&path("/s/instances/team")].0, RECORD);
+}
+
+#[test]
+fn a_damaged_archive_stops_the_removal_with_the_old_node_as_it_was() {
+    let start = machine();
+    let (_, parked) = search(&reinstall(&start), &start, &MemoryJournal::default(), 0);
+    let mut world = parked.world.clone();
+    world.archives.get_mut(&name("team0")).unwrap().damaged = true;
+    let plan = finalize(&world);
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: world.clone(),
+        faults: 0,
+        moved: false,
+    };
+    let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert!(matches!(
+        point.state(&plan).turned(),
+        Some(Turn::Refused { .. })
+    ));
+    assert_eq!(shape(&point.world), shape(&world));
+}
+
+#[test]
+fn the_first_undo_stands() {
+    let start = machine();
+    let plan = reinstall(&start);
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: start,
+        faults: 0,
+        moved: false,
+    };
+    while !matches!(point.advance(&plan).unwrap(), Some(DriveEnd::Ended(_))) {}
+    let started = |entry: &&rekit_core::next::Entry| matches!(entry, rekit_core::next::Entry::Started { step, .. } if *step == StepId(5));
+    let again = rekit_core::next::Entry::Started {
+        step: StepId(5),
+        undo: Undo::Nothing {},
+    };
+    let first = point.journal.entries.iter().find(started).cloned().unwrap();
+    let mut state = RunState::replay(14, [&first]);
+    state.enter(&again);
+    assert_eq!(state, RunState::replay(14, [&first]));
+}
