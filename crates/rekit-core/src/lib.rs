@@ -1,5 +1,6 @@
 //! The nouns and decisions of rekit. No I/O: no files, network, clock, randomness or environment.
 
+pub mod backup;
 pub mod check;
 pub mod config;
 pub mod doctor;

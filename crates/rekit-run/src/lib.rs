@@ -3,5 +3,6 @@
 pub mod executor;
 pub mod inventory;
 pub mod journal;
+pub mod session;
 pub mod steps;
 pub mod world;

@@ -8,4 +8,5 @@ mod host;
 mod nodes;
 
 pub(super) use asked::{Asked, ask};
+pub(super) use dial::tls_material;
 pub(super) use nodes::ask_standalone;

@@ -3,6 +3,7 @@
 //! Invariants: files are read before any engine is asked, because asking through docker's own programs changes, crashes or hides what lies
 //! there. Each question has its own end, so that none can hold up or hide another. Whatever cannot be read is an entry with its reason.
 
+mod addresses;
 mod caches;
 mod cli;
 mod collect;
@@ -27,4 +28,5 @@ mod together;
 mod tools;
 mod units;
 
+pub use addresses::addresses;
 pub use collect::{Limits, inventory};

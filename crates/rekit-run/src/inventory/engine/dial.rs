@@ -11,7 +11,7 @@ use crate::{inventory::endpoints::TlsFiles, world::host};
 const PEM_LIMIT: u64 = 1 << 20;
 
 /// Reads the TLS files of an endpoint, or says which cannot be read.
-pub(super) fn tls_material(files: &TlsFiles) -> Result<TlsMaterial, String> {
+pub(in crate::inventory) fn tls_material(files: &TlsFiles) -> Result<TlsMaterial, String> {
     let read = |path: &Path| {
         host::read(path, PEM_LIMIT).map_err(|error| format!("`{}`: {error}", path.display()))
     };

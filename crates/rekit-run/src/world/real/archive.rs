@@ -188,13 +188,11 @@ pub(super) async fn save_state(
                 Consistency::CleanStop
             };
             let work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
-                let added = writer.add_tree(
-                    STATE_TREE,
-                    &root,
-                    &buildkit_state_rules(),
-                    &PackOptions::default(),
-                    progress,
-                );
+                let options = PackOptions {
+                    rules: buildkit_state_rules(),
+                    ..PackOptions::default()
+                };
+                let added = writer.add_tree(STATE_TREE, &root, &options, progress);
                 added.map(drop).map(|()| writer)
             };
             let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
@@ -242,11 +240,7 @@ fn open(path: &Path) -> Answer<rekit_archive::Archive> {
 }
 
 /// Reads a whole archive back. What does not match is a refusal: nothing may be built on it.
-pub(super) async fn verify(
-    path: PathBuf,
-    id: &ArchiveId,
-    listener: &dyn Fn(Event),
-) -> Answer<Digest> {
+pub(super) async fn verify(path: PathBuf, id: &str, listener: &dyn Fn(Event)) -> Answer<Digest> {
     let archive = open(&path)?;
     let total = archive
         .manifest()
@@ -320,7 +314,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
     let thread = tokio::task::spawn_blocking(move || {
         work(&mut |progress| {
             // A listener that is gone no longer wants to know.
-            drop(sender.send(progress));
+            sender.send(progress).ok();
         })
     });
     while let Some(progress) = receiver.recv().await {

@@ -31,6 +31,15 @@ use super::{
 
 type Answer<T> = Result<T, WorldError>;
 
+/// Reads every byte of an archive back; returns the digest of its SHA256SUMS.
+pub async fn verify_archive(path: PathBuf, listener: &dyn Fn(Event)) -> Result<Digest, WorldError> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    archive::verify(path, &name, listener).await
+}
+
 /// How to dial a host. Holds credentials: never printed, never stored.
 #[derive(Clone)]
 pub struct Address {
@@ -318,7 +327,7 @@ impl ChangeWorld for RealWorld<'_> {
     async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
         archive::verify(
             self.archives().join(archive.as_str()),
-            archive,
+            archive.as_str(),
             self.listener,
         )
         .await
