@@ -11,7 +11,7 @@ use rekit_core::{
     event::Event,
     finalize,
     goal::Goal,
-    history::{History, PastRun},
+    history::{self, History, PastRun},
     inventory::Inventory,
     name::{HostPath, RunId},
     next::{RunEnd, RunState},
@@ -103,9 +103,16 @@ pub enum SessionError {
 }
 
 impl Session<'_> {
-    /// Returns everything found.
+    /// Returns everything found, with what rekit keeps parked marked as such.
     pub async fn look(&self) -> Inventory {
-        inventory::inventory(self.surroundings, Limits::default()).await
+        let mut inventory = inventory::inventory(self.surroundings, Limits::default()).await;
+        // A journal that cannot be read is reported by the verbs that need it; without it nothing is known to be parked.
+        let parked = self
+            .history()
+            .map(|history| history.parked())
+            .unwrap_or_default();
+        history::mark_parked(&mut inventory, &parked);
+        inventory
     }
 
     /// Returns rekit's own directory.

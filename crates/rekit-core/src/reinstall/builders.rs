@@ -185,7 +185,7 @@ impl Reinstall<'_> {
                 .known()?
                 .containers
                 .iter()
-                .filter(|container| container.is_buildkit);
+                .filter(|container| container.is_buildkit && container.parked.is_none());
             let nodes: Vec<_> = containers
                 .filter_map(|container| {
                     let node = NodeName::of_container(container.name.as_str())?;
@@ -398,7 +398,8 @@ impl Reinstall<'_> {
     fn claim_context_builders(&mut self) {
         // Only the context in force: a run answers for what it may have touched, not for every engine there is.
         let current = &self.ground.inventory.selection.context;
-        let claims = context_claims(self.ground.inventory).filter(|claim| &claim.builder == current);
+        let claims =
+            context_claims(self.ground.inventory).filter(|claim| &claim.builder == current);
         self.claims.extend(claims);
     }
 

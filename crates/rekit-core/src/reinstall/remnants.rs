@@ -167,8 +167,8 @@ impl Reinstall<'_> {
         let Some(node) = NodeName::of_volume(volume.name.as_str()) else {
             return false;
         };
-        let planned = volume.labels.contains_key("rekit.run");
-        volume.used_by.is_empty() && !planned && !self.is_named(host, node.container().as_str())
+        let parked = volume.parked.is_some();
+        volume.used_by.is_empty() && !parked && !self.is_named(host, node.container().as_str())
     }
 
     /// Selects a builder where the present choice leads nowhere, or where the goal names another.
@@ -205,12 +205,7 @@ impl Reinstall<'_> {
             .as_ref()
             .map(ToString::to_string)
             .filter(|name| lives(name));
-        let container_builder = || {
-            self.claims
-                .iter()
-                .find(|claim| !self.is_context(&claim.builder))
-                .map(|claim| claim.builder.clone())
-        };
+        let container_builder = || self.last_used_builder();
         let fallback = (broken || chosen.is_some_and(|name| !lives(name)))
             .then(container_builder)
             .flatten();
@@ -233,6 +228,14 @@ impl Reinstall<'_> {
                 content,
             },
         );
+    }
+
+    /// Returns the builder of this run that was used last.
+    fn last_used_builder(&self) -> Option<String> {
+        let builders = self.claims.iter().map(|claim| &claim.builder);
+        let own = builders.filter(|builder| !self.is_context(builder));
+        own.max_by_key(|builder| self.store.activity.get(&builder.to_lowercase()))
+            .cloned()
     }
 
     fn is_context(&self, name: &str) -> bool {

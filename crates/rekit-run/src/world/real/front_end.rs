@@ -195,7 +195,10 @@ impl<'a> FrontEnd<'a> {
 
 /// Sets the variables that make every front end use a builder. buildx takes a context's own builder only in that context.
 fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
-    let is_context = claim.daemons.iter().all(|daemon| daemon.container.is_none());
+    let is_context = claim
+        .daemons
+        .iter()
+        .all(|daemon| daemon.container.is_none());
     if is_context && claim.builder != "default" {
         variables.remove("DOCKER_HOST");
         variables.insert("DOCKER_CONTEXT".to_owned(), claim.builder.clone());
