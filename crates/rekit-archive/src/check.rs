@@ -228,7 +228,7 @@ impl Walk<'_> {
         }) {
             return Err(CheckError::File(entry.path.clone()));
         }
-        if blob.is_some_and(|blob| !blob.is_right(size, sha256)) {
+        if blob.is_some_and(|blob| !blob.has_digest_of_name(size, sha256)) {
             return Err(CheckError::Blob(entry.path.clone()));
         }
         Ok(())
@@ -292,7 +292,7 @@ impl BlobName {
         }
     }
 
-    fn is_right(mut self, size: u64, stored: Digest) -> bool {
+    fn has_digest_of_name(mut self, size: u64, stored: Digest) -> bool {
         self.fill(size);
         let digest = self.logical.map_or(stored, |logical| logical.finish().0);
         digest == self.name

@@ -2,6 +2,7 @@
 //! in the same way.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -108,33 +109,18 @@ fn line(
 ) -> io::Result<Vec<u8>> {
     let metadata = fs::symlink_metadata(full)?;
     let kind = metadata.file_type();
-    let mut text = format!("{} ", plain(path.as_os_str().as_bytes()));
-    text += match () {
-        () if kind.is_dir() => "directory",
-        () if kind.is_file() => "file",
-        () if kind.is_symlink() => "symlink",
-        () if kind.is_char_device() => "character",
-        () if kind.is_block_device() => "block",
-        () if kind.is_fifo() => "fifo",
-        () => "socket",
-    };
-    text += &format!(
-        " {:o} {}:{}",
-        metadata.mode() & 0o7777,
-        metadata.uid(),
-        metadata.gid()
-    );
+    let mut parts = vec![plain(path.as_os_str().as_bytes()), name_of(kind).to_owned()];
+    parts.push(format!("{:o}", metadata.mode() & 0o7777));
+    parts.push(format!("{}:{}", metadata.uid(), metadata.gid()));
     if options.times {
-        text += &format!(" {}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+        parts.push(format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()));
     }
     if kind.is_char_device() || kind.is_block_device() {
-        text += &format!(" device {:x}", metadata.rdev());
+        parts.push(format!("device {:x}", metadata.rdev()));
     }
     if kind.is_symlink() {
-        text += &format!(
-            " to {}",
-            plain(&fs::read_link(full)?.into_os_string().into_vec())
-        );
+        let target = fs::read_link(full)?.into_os_string().into_vec();
+        parts.push(format!("to {}", plain(&target)));
     }
     let first = (!kind.is_dir() && metadata.nlink() > 1).then(|| {
         links
@@ -143,14 +129,25 @@ fn line(
     });
     match first {
         Some(first) if first != path => {
-            text += &format!(" same as {}", plain(first.as_os_str().as_bytes()))
+            parts.push(format!("same as {}", plain(first.as_os_str().as_bytes())));
         }
-        _ if kind.is_file() => text += &format!(" {} {}", metadata.size(), content(full)?),
+        _ if kind.is_file() => parts.push(format!("{} {}", metadata.size(), content(full)?)),
         _ => {}
     }
-    text += &attributes(full)?;
-    text.push('\n');
-    Ok(text.into_bytes())
+    parts.append(&mut attributes(full)?);
+    Ok(format!("{}\n", parts.join(" ")).into_bytes())
+}
+
+fn name_of(kind: fs::FileType) -> &'static str {
+    match () {
+        () if kind.is_dir() => "directory",
+        () if kind.is_file() => "file",
+        () if kind.is_symlink() => "symlink",
+        () if kind.is_char_device() => "character",
+        () if kind.is_block_device() => "block",
+        () if kind.is_fifo() => "fifo",
+        () => "socket",
+    }
 }
 
 fn content(path: &Path) -> io::Result<String> {
@@ -165,7 +162,7 @@ fn content(path: &Path) -> io::Result<String> {
     }
 }
 
-fn attributes(path: &Path) -> io::Result<String> {
+fn attributes(path: &Path) -> io::Result<Vec<String>> {
     let mut names = vec![0; 1 << 16];
     let length = match rustix::fs::llistxattr(path, &mut names) {
         Err(rustix::io::Errno::NOTSUP) => 0,
@@ -178,10 +175,10 @@ fn attributes(path: &Path) -> io::Result<String> {
     {
         let mut value = vec![0; 1 << 16];
         let length = rustix::fs::lgetxattr(path, name, &mut value)?;
-        lines.push(format!(" {}={}", plain(name), hex(&value[..length])));
+        lines.push(format!("{}={}", plain(name), hex(&value[..length])));
     }
     lines.sort();
-    Ok(lines.concat())
+    Ok(lines)
 }
 
 fn plain(bytes: &[u8]) -> String {
@@ -189,5 +186,8 @@ fn plain(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -13,7 +13,7 @@ use crate::cut::{Job, Scope};
 use crate::entry::{Entry, Kind, Time};
 use crate::manifest::{Counts, SegmentKind, SegmentRecord, TreeRecord};
 use crate::path::TreePath;
-use crate::rules::Rules;
+use crate::rules::{Rules, plain_rules};
 use crate::segment::{Packed, SegmentBuilder, SegmentError};
 use crate::sink::{Sink, Stream, StreamWriter, segment_file_name};
 use crate::source::{self, Source};
@@ -40,9 +40,11 @@ pub enum Changes {
     Record,
 }
 
-/// How to pack.
-#[derive(Clone, Copy, Debug)]
+/// What to pack and how.
+#[derive(Clone, Debug)]
 pub struct PackOptions {
+    /// What is left out and what is a segment of its own.
+    pub rules: Rules,
     /// What to do when a file changes while it is read.
     pub changes: Changes,
     /// The level of zstd.
@@ -55,9 +57,20 @@ impl Default for PackOptions {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Self {
+            rules: plain_rules(),
             changes: Changes::default(),
             level: 1,
             workers: cores.min(4),
+        }
+    }
+}
+
+impl PackOptions {
+    /// Returns the usual options with these rules.
+    pub fn with(rules: Rules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
         }
     }
 }
@@ -112,7 +125,6 @@ struct Done {
 /// Packs the tree at `root` into `sink`. The record's name is empty: the archive gives it.
 pub fn pack(
     root: &Path,
-    rules: &Rules,
     options: &PackOptions,
     sink: &dyn Sink,
     progress: &mut dyn FnMut(Progress),
@@ -121,12 +133,12 @@ pub fn pack(
         root: root.to_owned(),
         source,
     })?;
-    let mut tree = TreeBuilder::new(rules.name, sink, progress)?;
+    let mut tree = TreeBuilder::new(options.rules.name, sink, progress)?;
     let (give, take) = sync_channel::<Job>(1);
     let take = Mutex::new(take);
     let (tell, hear) = channel();
-    let walked = thread::scope(|scope| {
-        let walker = scope.spawn(move || walk_into(root, rules, &give));
+    let outcome = thread::scope(|scope| {
+        let walker = scope.spawn(move || walk_into(root, &options.rules, &give));
         for _ in 0..options.workers.max(1) {
             let (tell, take, source) = (tell.clone(), &take, &source);
             scope.spawn(move || {
@@ -145,10 +157,10 @@ pub fn pack(
         drop(hear);
         // Unblocks the walker if the workers have stopped.
         while next(&take).is_some() {}
-        let walked = walker.join().unwrap_or(Err(WalkError::Ended));
-        end.and(walked.map_err(PackError::Walk))
+        let end_of_walk = walker.join().unwrap_or(Err(WalkError::Ended));
+        end.and(end_of_walk.map_err(PackError::Walk))
     });
-    let (left, number) = walked?;
+    let (left, number) = outcome?;
     tree.end(number, options)?;
     tree.finish(left)
 }
@@ -256,7 +268,7 @@ pub fn pack_memory(
         .finish()
         .map_err(SegmentError::Write)
         .map_err(failed)?;
-    tree.put(1, SegmentKind::Rest, ".", packed)?;
+    tree.put(1, SegmentKind::Rest, ".", &packed)?;
     tree.end(2, options)?;
     tree.finish(Left::default())
 }
@@ -305,7 +317,7 @@ impl<'a> TreeBuilder<'a> {
             );
             while let Some(done) = early.remove(&expected) {
                 self.changed.extend(done.changed);
-                self.put(expected, done.scope.kind, &done.scope.name, done.packed)?;
+                self.put(expected, done.scope.kind, &done.scope.name, &done.packed)?;
                 expected += 1;
             }
         }
@@ -317,7 +329,7 @@ impl<'a> TreeBuilder<'a> {
         number: u32,
         kind: SegmentKind,
         scope: &str,
-        packed: Packed,
+        packed: &Packed,
     ) -> Result<(), PackError> {
         self.list.write_all(&packed.list).map_err(PackError::List)?;
         self.counts.add(&packed.counts);
@@ -348,7 +360,7 @@ impl<'a> TreeBuilder<'a> {
         let packed = write()
             .map_err(SegmentError::Write)
             .map_err(|source| PackError::Segment { number, source })?;
-        self.put(number, SegmentKind::End, ".", packed)
+        self.put(number, SegmentKind::End, ".", &packed)
     }
 
     fn finish(self, left: Left) -> Result<TreeRecord, PackError> {

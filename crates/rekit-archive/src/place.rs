@@ -132,13 +132,13 @@ impl Placer {
             }
             Kind::HardLink { target } => return self.link(entry, target, name),
             Kind::Symlink { target } => {
-                symlinkat(&target[..], parent, name).map_err(refused("link", entry))?
+                symlinkat(&target[..], parent, name).map_err(refused("link", entry))?;
             }
             Kind::CharacterDevice(device) => {
-                self.device(entry, name, FileType::CharacterDevice, *device)?
+                self.device(entry, name, FileType::CharacterDevice, *device)?;
             }
             Kind::BlockDevice(device) => {
-                self.device(entry, name, FileType::BlockDevice, *device)?
+                self.device(entry, name, FileType::BlockDevice, *device)?;
             }
             Kind::Fifo => mknodat(parent, name, FileType::Fifo, private, 0)
                 .map_err(refused("create", entry))?,

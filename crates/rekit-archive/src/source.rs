@@ -60,7 +60,7 @@ impl Source {
                 xattrs(list, |name, buffer| fgetxattr(&file, name, buffer)).map_err(failed)?;
             (kind, xattrs, Some(file), !found.is_same(&now))
         } else {
-            let kind = self.other(found, &path)?;
+            let kind = other(found, &path)?;
             let list = |buffer: &mut [u8]| llistxattr(&path, buffer);
             let xattrs =
                 xattrs(list, |name, buffer| lgetxattr(&path, name, buffer)).map_err(failed)?;
@@ -78,30 +78,6 @@ impl Source {
         Ok((entry, file, changed))
     }
 
-    fn other(&self, found: &Found, path: &Path) -> Result<Kind, SegmentError> {
-        let failed = |source| SegmentError::Read {
-            path: found.path.clone(),
-            source,
-        };
-        let device = Device {
-            major: major(found.device),
-            minor: minor(found.device),
-        };
-        Ok(match found.mode & 0o170_000 {
-            0o040_000 => Kind::Directory,
-            0o120_000 => Kind::Symlink {
-                target: fs::read_link(path)
-                    .map_err(failed)?
-                    .into_os_string()
-                    .into_vec(),
-            },
-            0o020_000 => Kind::CharacterDevice(device),
-            0o060_000 => Kind::BlockDevice(device),
-            0o010_000 => Kind::Fifo,
-            _ => return Err(SegmentError::UnknownType(found.path.clone())),
-        })
-    }
-
     /// Opens without touching the access time, where that is allowed.
     fn open_file(&self, found: &Found) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
@@ -112,6 +88,31 @@ impl Source {
         };
         Ok(File::from(file))
     }
+}
+
+/// Says what a place is that is no file.
+fn other(found: &Found, path: &Path) -> Result<Kind, SegmentError> {
+    let failed = |source| SegmentError::Read {
+        path: found.path.clone(),
+        source,
+    };
+    let device = Device {
+        major: major(found.device),
+        minor: minor(found.device),
+    };
+    Ok(match found.mode & 0o170_000 {
+        0o040_000 => Kind::Directory,
+        0o120_000 => Kind::Symlink {
+            target: fs::read_link(path)
+                .map_err(failed)?
+                .into_os_string()
+                .into_vec(),
+        },
+        0o020_000 => Kind::CharacterDevice(device),
+        0o060_000 => Kind::BlockDevice(device),
+        0o010_000 => Kind::Fifo,
+        _ => return Err(SegmentError::UnknownType(found.path.clone())),
+    })
 }
 
 /// Looks at an open file.

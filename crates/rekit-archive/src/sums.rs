@@ -23,9 +23,17 @@ pub(crate) type Sums = BTreeMap<String, Digest>;
 
 /// Writes the lines.
 pub(crate) fn write(sums: &Sums) -> String {
-    sums.iter()
-        .map(|(name, digest)| format!("{digest}  {name}\n"))
-        .collect()
+    let line = |(name, digest): (&String, &Digest)| {
+        [
+            &digest.to_string(),
+            "  ",
+            name,
+            "
+",
+        ]
+        .concat()
+    };
+    sums.iter().map(line).collect()
 }
 
 /// Reads what [`write`] wrote, and nothing else.

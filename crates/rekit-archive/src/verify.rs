@@ -1,6 +1,6 @@
 //! Reads everything of an archive back. Only this module can make a [`Verified`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -152,11 +152,11 @@ pub fn verify(
 
 fn jobs(archive: &Archive) -> Vec<Job<'_>> {
     let mut jobs = Vec::new();
-    let mut segments = BTreeMap::new();
+    let mut segments = BTreeSet::new();
     for tree in &archive.manifest().trees {
         let mut list_offset = 0_u64;
         for (index, segment) in tree.segments.iter().enumerate() {
-            segments.insert(format!("trees/{}/{}", tree.name, segment.file), ());
+            segments.insert(format!("trees/{}/{}", tree.name, segment.file));
             jobs.push(Job::Segment {
                 tree,
                 index,
@@ -168,7 +168,7 @@ fn jobs(archive: &Archive) -> Vec<Job<'_>> {
     let plain = archive
         .sums()
         .keys()
-        .filter(|name| !segments.contains_key(*name));
+        .filter(|name| !segments.contains(*name));
     jobs.extend(plain.map(|name| Job::Plain(name)));
     jobs
 }
@@ -354,13 +354,13 @@ impl Faults {
 
     /// Compares the files that are there with those that should be.
     fn compare_names(&mut self, archive: &Archive) {
-        let mut there = BTreeMap::new();
+        let mut there = BTreeSet::new();
         if let Err(error) = names(archive.path(), "", &mut there) {
             self.add(".".to_owned(), FaultKind::Unreadable(error));
         }
         there.remove(SUMS);
         for name in archive.sums().keys() {
-            if there.remove(name).is_none() {
+            if !there.remove(name) {
                 self.add(name.clone(), FaultKind::Missing);
             }
         }
@@ -377,14 +377,14 @@ impl Faults {
                 self.add(name.clone(), FaultKind::Contradiction);
             }
         }
-        for name in there.into_keys() {
+        for name in there {
             self.add(name, FaultKind::Unknown);
         }
     }
 }
 
 /// Collects the names of all that is no directory.
-fn names(directory: &Path, prefix: &str, found: &mut BTreeMap<String, ()>) -> io::Result<()> {
+fn names(directory: &Path, prefix: &str, found: &mut BTreeSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -394,14 +394,11 @@ fn names(directory: &Path, prefix: &str, found: &mut BTreeMap<String, ()>) -> io
             names(&entry.path(), &format!("{name}/"), found)?;
         } else {
             // A link or a directory where a file should be must not pass for one.
-            found.insert(
-                if kind.is_file() {
-                    name
-                } else {
-                    format!("{name} (not a file)")
-                },
-                (),
-            );
+            found.insert(if kind.is_file() {
+                name
+            } else {
+                format!("{name} (not a file)")
+            });
         }
     }
     Ok(())

@@ -17,7 +17,6 @@ use crate::manifest::{Consistency, FileInManifest, Manifest, SCHEMA, TreeRecord,
 use crate::pack::{MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
 use crate::pool::{self, LIST, TreeFiles, create_private};
 use crate::restore::{self, RESTORE};
-use crate::rules::Rules;
 use crate::sums::{self, SUMS, Sums};
 use crate::wire::{self, WireError};
 
@@ -143,12 +142,11 @@ impl ArchiveWriter {
         &mut self,
         name: &str,
         source: &Path,
-        rules: &Rules,
         options: &PackOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<&TreeRecord, WriteError> {
         let files = self.begin_tree(name)?;
-        let packed = pack(source, rules, options, &files, progress);
+        let packed = pack(source, options, &files, progress);
         let record = packed.map_err(|source| WriteError::Pack {
             tree: name.to_owned(),
             source,

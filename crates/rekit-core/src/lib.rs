@@ -1,6 +1,9 @@
 //! The nouns and decisions of rekit. No I/O: no files, network, clock, randomness or environment.
 
+pub mod backup;
 pub mod check;
+pub mod config;
+pub mod doctor;
 pub mod draft;
 pub mod event;
 pub mod fact;
@@ -10,6 +13,7 @@ pub mod goal;
 pub mod history;
 pub mod inventory;
 pub mod json;
+pub mod mask;
 pub mod name;
 pub mod next;
 pub mod plan;

@@ -303,8 +303,20 @@ pub struct Kept {
 pub struct Claim {
     /// The builder, as `--builder` takes it.
     pub builder: String,
+    /// Its daemons.
+    pub daemons: Vec<DaemonPlace>,
     /// The platforms.
     pub platforms: Vec<Platform>,
+}
+
+/// A daemon as it lies on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DaemonPlace {
+    /// The engine.
+    pub host: HostId,
+    /// The container; `None`: the BuildKit inside the engine.
+    pub container: Option<ContainerName>,
 }
 
 /// One change inside a JSON object.

@@ -1,6 +1,8 @@
 //! Looks at the world and changes it: inventory, executor, journal, steps. The only crate that does either.
 
 pub mod executor;
+pub mod inventory;
 pub mod journal;
+pub mod session;
 pub mod steps;
 pub mod world;

@@ -14,14 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rekit_archive::{
-    Changes, CompareOptions, Devices, PackOptions, Rules, UnpackOptions, buildkit_state_rules,
+    Changes, CompareOptions, Devices, PackOptions, UnpackOptions, buildkit_state_rules,
     plain_rules, tree_digest, wire, write_listing,
 };
 
 enum Call {
     Pack {
         root: PathBuf,
-        rules: Rules,
         options: PackOptions,
     },
     Unpack {
@@ -57,7 +56,6 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Call> {
     let mut call = match verb.to_str()? {
         "pack" => Call::Pack {
             root,
-            rules: plain_rules(),
             options: PackOptions::default(),
         },
         "unpack" => Call::Unpack {
@@ -70,8 +68,8 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Call> {
     };
     while let Some(option) = arguments.next() {
         match (&mut call, option.to_str()?) {
-            (Call::Pack { rules, .. }, "--rules") => {
-                *rules = match arguments.next()?.to_str()? {
+            (Call::Pack { options, .. }, "--rules") => {
+                options.rules = match arguments.next()?.to_str()? {
                     "buildkit-state" => buildkit_state_rules(),
                     "plain" => plain_rules(),
                     _ => return None,
@@ -87,7 +85,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Call> {
             }
             (Call::Pack { options, .. }, "--record-changes") => options.changes = Changes::Record,
             (Call::Unpack { options, .. }, "--only-whiteouts") => {
-                options.devices = Devices::OnlyWhiteouts
+                options.devices = Devices::OnlyWhiteouts;
             }
             _ => return None,
         }
@@ -100,11 +98,7 @@ fn run(call: Call) -> Result<(), String> {
     let options = CompareOptions::default();
     let plain = |error: &dyn std::error::Error| error.to_string();
     match call {
-        Call::Pack {
-            root,
-            rules,
-            options,
-        } => wire::pack_to(&root, &rules, &options, out),
+        Call::Pack { root, options } => wire::pack_to(&root, &options, out),
         Call::Unpack { root, options } => {
             wire::unpack_from(&mut io::stdin().lock(), &root, &options, &mut out)
         }

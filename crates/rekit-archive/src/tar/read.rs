@@ -242,7 +242,7 @@ impl<R: Read> TarReader<R> {
         }
         let extents = map
             .extents(full)
-            .filter(|_| full <= i64::MAX as u64)
+            .filter(|_| i64::try_from(full).is_ok())
             .ok_or_else(absurd)?;
         let wrong = absurd();
         entry.kind = Kind::File {

@@ -102,7 +102,7 @@ pub fn answer(
         match (tag, counts) {
             (Tag::Progress, None) => progress(numbers(tag, &bytes)?),
             (Tag::Unpacked, None) => {
-                counts = Some(serde_json::from_slice(&bytes).map_err(WireError::Record)?)
+                counts = Some(serde_json::from_slice(&bytes).map_err(WireError::Record)?);
             }
             (Tag::Done, Some(counts)) => return Ok(UnpackAnswer { counts }),
             _ => return Err(unexpected(tag, &bytes)),

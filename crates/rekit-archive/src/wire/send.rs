@@ -13,7 +13,6 @@ use crate::list::{self, FileRecord};
 use crate::manifest::{SegmentRecord, TreeRecord};
 use crate::pack::{PackOptions, Progress, pack};
 use crate::pool::LIST;
-use crate::rules::Rules;
 use crate::sink::{Sealed, Sink, Stream, StreamWriter};
 use crate::unpack::{Segments, UnpackOptions, unpack_segments};
 
@@ -71,12 +70,7 @@ impl<W: Write + Send> StreamWriter for FrameStream<'_, W> {
 }
 
 /// Packs the tree at `root` into `out`. A failure is also told to the other end.
-pub fn pack_to(
-    root: &Path,
-    rules: &Rules,
-    options: &PackOptions,
-    out: impl Write + Send,
-) -> Result<(), String> {
+pub fn pack_to(root: &Path, options: &PackOptions, out: impl Write + Send) -> Result<(), String> {
     let sink = FrameSink {
         out: Mutex::new(FrameWriter::new(out)),
     };
@@ -84,7 +78,7 @@ pub fn pack_to(
         // A broken pipe shows at the next segment.
         let _later = tell_progress(&mut sink.out(), progress);
     };
-    let packed = pack(root, rules, options, &sink, &mut progress).map_err(|error| chain(&error));
+    let packed = pack(root, options, &sink, &mut progress).map_err(|error| chain(&error));
     let told = packed.and_then(|tree| {
         let json = serde_json::to_vec(&tree).map_err(|error| error.to_string())?;
         let mut out = sink.out();

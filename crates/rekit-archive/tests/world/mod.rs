@@ -68,7 +68,12 @@ pub(crate) fn assert_same(one: &str, other: &str) {
 pub(crate) fn archive(source: &Path, scratch: &Path, id: &str, rules: &Rules) -> PathBuf {
     let mut writer = ArchiveWriter::create(&scratch.join("archives"), id).expect("begins");
     writer
-        .add_tree("state", source, rules, &PackOptions::default(), &mut |_| {})
+        .add_tree(
+            "state",
+            source,
+            &PackOptions::with(rules.clone()),
+            &mut |_| {},
+        )
         .expect("packs");
     writer.add_file("notes.txt", b"notes\n").expect("added");
     let metadata = MetadataOfArchive {
@@ -80,7 +85,7 @@ pub(crate) fn archive(source: &Path, scratch: &Path, id: &str, rules: &Rules) ->
 
 fn attribute(path: &Path, name: &str, value: &[u8]) {
     lsetxattr(path, name, value, XattrFlags::empty())
-        .unwrap_or_else(|error| panic!("{name} on {path:?}: {error}"));
+        .unwrap_or_else(|error| panic!("{name} on {}: {error}", path.display()));
 }
 
 pub(crate) fn node(path: &Path, kind: FileType, major: u32, minor: u32) {
@@ -269,15 +274,15 @@ pub(crate) fn plant_one<'a>(path: &'a Path, last: Option<&'a Path>) -> One<'a> {
     One { path, last }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one shape for all: the path if it can be linked to"
+)]
 impl One<'_> {
-    fn path(&self) -> Option<PathBuf> {
-        Some(self.path.to_owned())
-    }
-
     pub(crate) fn file(&self, bytes: &[u8], mode: u32) -> Option<PathBuf> {
         fs::write(self.path, bytes).expect("written");
         fs::set_permissions(self.path, fs::Permissions::from_mode(mode)).expect("set");
-        self.path()
+        Some(self.path.to_owned())
     }
 
     pub(crate) fn directory(&self) -> Option<PathBuf> {
@@ -287,17 +292,17 @@ impl One<'_> {
 
     pub(crate) fn link(&self) -> Option<PathBuf> {
         fs::hard_link(self.last?, self.path).expect("linked");
-        self.path()
+        Some(self.path.to_owned())
     }
 
     pub(crate) fn symlink(&self, target: &str) -> Option<PathBuf> {
         symlink(target, self.path).expect("linked");
-        self.path()
+        Some(self.path.to_owned())
     }
 
     pub(crate) fn whiteout(&self) -> Option<PathBuf> {
         node(self.path, FileType::CharacterDevice, 0, 0);
-        self.path()
+        Some(self.path.to_owned())
     }
 
     pub(crate) fn xattr(&self, value: &[u8]) -> Option<PathBuf> {
@@ -315,6 +320,6 @@ impl One<'_> {
             .expect("made");
         file.set_len(size).expect("set");
         file.write_all_at(b"data", size / 2).expect("written");
-        self.path()
+        Some(self.path.to_owned())
     }
 }

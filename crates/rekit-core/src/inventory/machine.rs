@@ -82,6 +82,8 @@ pub struct Emulator {
     pub flags: String,
     /// The emulator program.
     pub interpreter: HostPath,
+    /// What the emulator program says of itself.
+    pub version: Fact<String>,
 }
 
 /// What is there of Docker Desktop.

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::Fact;
+use crate::{fact::Fact, name::HostPath};
 
 /// Everything BuildKit on one machine, as rekit found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,9 @@ pub struct Inventory {
     pub desktop: Option<Desktop>,
     /// Scripts of the project that call buildx or buildctl.
     pub scripts: Vec<Script>,
+    /// What should have been looked at and could not be read, where no entry above can say so.
+    #[serde(default)]
+    pub unreadable: Vec<(HostPath, String)>,
 }
 
 impl Inventory {

@@ -33,6 +33,9 @@ pub struct ConfigFile {
     pub file: FileFacts,
     /// Keys in it that steer builds, by name only.
     pub keys: Vec<String>,
+    /// The line of each of the keys, counted from 1, for the kinds that are read by line.
+    #[serde(default)]
+    pub lines: Vec<u32>,
     /// Whether its reader would take it, for the kinds that rekit can judge.
     pub verdict: Option<ConfigVerdict>,
 }

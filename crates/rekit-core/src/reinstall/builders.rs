@@ -4,10 +4,10 @@ use super::Reinstall;
 use crate::{
     draft::{place, volume_place},
     goal::{self, DEFAULT_BUILDER, DEFAULT_IMAGE},
-    inventory::{BuilderRecord, ConfigVerdict, Host, NodeRecord, Record},
+    inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
     record::{NodeEdit, NodeSettings, RecordEdit},
-    step::{Action, Claim, FileState, NodePlace, VolumePlace},
+    step::{Action, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
 };
 
 /// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
@@ -254,6 +254,11 @@ impl Reinstall<'_> {
                 edit,
             },
         );
+        let daemons = renewals.iter().map(|renewal| DaemonPlace {
+            host: renewal.host.clone(),
+            container: Some(renewal.edit.name.container()),
+        });
+        let daemons = daemons.collect();
         let mut platforms: Vec<Platform> = renewals
             .iter()
             .flat_map(|renewal| renewal.platforms.clone())
@@ -262,6 +267,7 @@ impl Reinstall<'_> {
         platforms.dedup();
         self.claims.push(Claim {
             builder: builder.to_string(),
+            daemons,
             platforms,
         });
         for renewal in renewals {
@@ -390,17 +396,7 @@ impl Reinstall<'_> {
 
     /// Context builders are proven too: those that can be reached.
     fn claim_context_builders(&mut self) {
-        for context in &self.ground.inventory.contexts {
-            let host = context.state.known().and_then(|state| state.host.clone());
-            let Some(engine) = host.and_then(|host| self.ground.engine(&host)) else {
-                continue;
-            };
-            let native = format!("linux/{}", engine.architecture).parse();
-            self.claims.push(Claim {
-                builder: context.name.clone(),
-                platforms: native.into_iter().collect(),
-            });
-        }
+        self.claims.extend(context_claims(self.ground.inventory));
     }
 
     /// Returns the settings of a node on a host.
@@ -444,4 +440,68 @@ fn default_image() -> ImageRef {
         Ok(image) => image,
         Err(error) => unreachable!("BUG: {error}"),
     }
+}
+
+/// Returns every builder of an inventory that can be proven by a build here, with what it is to prove.
+pub fn claims(inventory: &Inventory) -> Vec<Claim> {
+    let container_builders = inventory
+        .stores
+        .iter()
+        .take(1)
+        .flat_map(|store| &store.builders)
+        .filter_map(|builder| {
+            let record = builder
+                .record
+                .known()
+                .filter(|record| record.driver == CONTAINER_DRIVER)?;
+            let daemons: Vec<_> = record
+                .nodes
+                .iter()
+                .filter_map(|node| {
+                    Some(DaemonPlace {
+                        host: node.host.clone()?,
+                        container: Some(node.name.container()),
+                    })
+                })
+                .collect();
+            let engine = inventory.host(&daemons.first()?.host)?.engine.known()?;
+            Some(Claim {
+                builder: builder.name.to_string(),
+                daemons,
+                platforms: usual_platforms(inventory, &engine.architecture),
+            })
+        });
+    container_builders
+        .chain(context_claims(inventory))
+        .collect()
+}
+
+/// Returns what context builders are to prove: those whose engine answers.
+fn context_claims(inventory: &Inventory) -> impl Iterator<Item = Claim> {
+    inventory.contexts.iter().filter_map(|context| {
+        let host = context.state.known()?.host.clone()?;
+        let engine = inventory.host(&host)?.engine.known()?;
+        let platforms = format!("linux/{}", engine.architecture)
+            .parse()
+            .into_iter()
+            .collect();
+        Some(Claim {
+            builder: context.name.clone(),
+            daemons: vec![DaemonPlace {
+                host,
+                container: None,
+            }],
+            platforms,
+        })
+    })
+}
+
+/// Returns the platforms that builds here usually ask for and that run here: the engine's own first.
+pub(super) fn usual_platforms(inventory: &Inventory, architecture: &str) -> Vec<Platform> {
+    let usual = ["linux/amd64", "linux/arm64"];
+    let native = format!("linux/{architecture}");
+    let runnable = goal::runnable_platforms(inventory, architecture).into_iter();
+    runnable
+        .filter(|platform| platform.as_str() == native || usual.contains(&platform.as_str()))
+        .collect()
 }

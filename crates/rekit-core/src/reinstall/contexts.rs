@@ -4,7 +4,7 @@ use super::Reinstall;
 use crate::{
     inventory::{ConfigKind, ContextEntry},
     name::HostPath,
-    step::{Action, Claim, JsonEdit},
+    step::{Action, Claim, DaemonPlace, JsonEdit},
 };
 
 /// The context that Docker Desktop makes.
@@ -62,13 +62,22 @@ impl Reinstall<'_> {
                 edits,
             },
         );
+        let host = format!("unix://{socket}").parse::<crate::name::HostId>();
         let architecture = self.ground.inventory.machine.architecture.clone();
         let platforms = format!("linux/{architecture}")
             .parse()
             .into_iter()
             .collect();
+        let daemons = host
+            .into_iter()
+            .map(|host| DaemonPlace {
+                host,
+                container: None,
+            })
+            .collect();
         self.claims.push(Claim {
             builder: context.name.clone(),
+            daemons,
             platforms,
         });
     }

@@ -4,6 +4,7 @@ mod builders;
 mod contexts;
 mod remnants;
 
+pub use builders::claims;
 pub(crate) use builders::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS};
 pub use remnants::paths_of_interest;
 
@@ -167,17 +168,10 @@ impl Reinstall<'_> {
 
     /// Returns the platforms that a node on an engine of this architecture is proven for.
     fn platforms(&mut self, architecture: &str) -> Vec<Platform> {
-        let runnable = goal::runnable_platforms(self.ground.inventory, architecture);
         let Some(wanted) = &self.goal.builder.platforms else {
-            let usual = ["linux/amd64", "linux/arm64"];
-            let native = format!("linux/{architecture}");
-            return runnable
-                .into_iter()
-                .filter(|platform| {
-                    platform.as_str() == native || usual.contains(&platform.as_str())
-                })
-                .collect();
+            return builders::usual_platforms(self.ground.inventory, architecture);
         };
+        let runnable = goal::runnable_platforms(self.ground.inventory, architecture);
         let (can, cannot): (Vec<_>, Vec<_>) = wanted
             .iter()
             .cloned()

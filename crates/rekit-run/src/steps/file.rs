@@ -267,3 +267,19 @@ pub(super) async fn restore<W: ChangeWorld, J: Journal>(
         None => world.remove_file(change).await,
     }
 }
+
+/// Returns the file that a step relies on, and what it must be.
+pub(super) fn guard(action: &Action) -> Option<(&HostPath, &FileState)> {
+    match action {
+        Action::RewriteRecord { .. }
+        | Action::WriteFile { .. }
+        | Action::EditJson { .. }
+        | Action::RemoveFile { .. }
+        | Action::RestoreFile { .. } => {
+            let target = target(action);
+            Some((target.path, target.before))
+        }
+        Action::BootNode { record, before, .. } => Some((record, before)),
+        _ => None,
+    }
+}

@@ -250,3 +250,35 @@ fn kept<J: Journal>(
 fn journal_failed(error: JournalError) -> WorldError {
     WorldError::failed("what an undo needs cannot be kept or read", error)
 }
+
+/// Returns what of the things that a plan relies on is no longer as planned: checked once before its first step.
+pub async fn moved<W: ReadWorld>(
+    plan: &rekit_core::plan::Plan,
+    world: &W,
+) -> Result<Vec<String>, WorldError> {
+    let mut moved = Vec::new();
+    let mut touched = Vec::new();
+    for step in &plan.steps {
+        if let Some((path, before)) = file::guard(&step.action)
+            && !touched.contains(path)
+        {
+            touched.push(path.clone());
+            if &world.file(path).await? != before {
+                moved.push(format!("step {}: `{path}` was changed", step.id));
+            }
+        }
+        if let Some(node) = node::guard(&step.action)
+            && matches!(node.identity, rekit_core::step::Identity::Id { .. })
+            && let Err(Observed::Foreign(what)) = same_container(node, world).await?
+        {
+            moved.push(format!("step {}: {what}", step.id));
+        }
+        if let Action::ArchiveState { volume, .. } | Action::RemoveVolume { volume, .. } =
+            &step.action
+            && let Err(Observed::Foreign(what)) = removal::same_volume(volume, world).await?
+        {
+            moved.push(format!("step {}: {what}", step.id));
+        }
+    }
+    Ok(moved)
+}

@@ -2,7 +2,7 @@
 
 use rekit_core::{
     next::Observed,
-    step::NodePlace,
+    step::{Action, NodePlace},
     undo::{Outcome, Undo},
 };
 
@@ -101,4 +101,16 @@ pub(super) async fn start<W: ChangeWorld>(
     Ok(Outcome::Booted {
         version: world.wait_ready(&node.host, &node.container).await?,
     })
+}
+
+/// Returns the node that a step relies on.
+pub(super) fn guard(action: &Action) -> Option<&NodePlace> {
+    match action {
+        Action::Drain { node, .. }
+        | Action::StopNode { node, .. }
+        | Action::Park { node }
+        | Action::RemoveContainer { node }
+        | Action::StartNode { node, .. } => Some(node),
+        _ => None,
+    }
 }

@@ -1,9 +1,13 @@
 //! The door to the world. Reading and changing are two traits, so that what only looks cannot change anything.
 
+pub mod clock;
+pub mod environment;
 mod error;
 mod facts;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod host;
+pub mod real;
 
 use std::future::Future;
 
@@ -11,6 +15,7 @@ pub use error::WorldError;
 pub use facts::{
     ArchiveState, Archived, ContainerFacts, ForeignBytes, Labels, NodeRequest, Stopped, VolumeFacts,
 };
+pub(crate) use host::path_of;
 use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},

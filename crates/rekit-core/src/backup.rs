@@ -1,0 +1,118 @@
+//! Plans archives of builders: configuration, and each node's stopped state.
+
+use crate::{
+    draft::{Draft, Ground, place, volume_place},
+    inventory::{HostContainer, NodeRecord},
+    name::{HostId, Platform},
+    plan::{Plan, Purpose},
+    reinstall::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS},
+    step::Action,
+};
+
+/// Plans to archive these builders; none named: all. A name that no builder with a container of its own bears is returned.
+pub fn plan(ground: &Ground<'_>, builders: &[String]) -> Result<Plan, String> {
+    let mut draft = Draft::new(ground, Purpose::Backup, ground.generation);
+    let wanted = |name: &str| builders.is_empty() || builders.iter().any(|builder| builder == name);
+    let stores = ground.inventory.stores.iter().take(1);
+    let paths: Vec<_> = stores.map(|store| store.path.clone()).collect();
+    let archive = draft.archive_id("configuration");
+    let why = "the builders' records belong to their state";
+    draft.push(
+        why,
+        Action::SaveConfiguration {
+            archive: archive.clone(),
+            paths,
+        },
+    );
+    draft.push(
+        "an archive counts once every byte was read back",
+        Action::VerifyArchive { archive },
+    );
+    let mut found = Vec::new();
+    for (_, builder, _, node) in ground
+        .inventory
+        .nodes()
+        .filter(|(_, builder, _, _)| wanted(builder.name.as_str()))
+    {
+        let host = node.host.clone();
+        let container = host
+            .as_ref()
+            .and_then(|host| ground.container(host, &node.name.container()));
+        if let (Some(host), Some(container)) =
+            (host, container.filter(|container| container.is_buildkit))
+        {
+            found.push(builder.name.to_string());
+            archive_node(ground, &mut draft, &host, container, node);
+        }
+    }
+    match builders.iter().find(|name| !found.contains(name)) {
+        Some(missing) => Err(missing.clone()),
+        None => Ok(draft.finish()),
+    }
+}
+
+fn archive_node(
+    ground: &Ground<'_>,
+    draft: &mut Draft,
+    host: &HostId,
+    container: &HostContainer,
+    record: &NodeRecord,
+) {
+    let Some(volume) = ground.volume(host, &record.name) else {
+        draft.leave_out(format!("node {}", record.name), "it has no state volume");
+        return;
+    };
+    let node = place(host, container, &record.name);
+    let runs = container.status == "running";
+    if runs {
+        draft.interrupt(format!(
+            "node {} stops while its state is archived, and starts again afterwards",
+            record.name
+        ));
+        let limits = (GRACE_SECONDS, LIMIT_SECONDS);
+        draft.push(
+            "no running build is cut",
+            Action::Drain {
+                node: node.clone(),
+                grace_seconds: limits.0,
+                limit_seconds: limits.1,
+                cut: false,
+            },
+        );
+        let why = "a daemon that ended by itself has closed its databases";
+        draft.push(
+            why,
+            Action::StopNode {
+                node: node.clone(),
+                timeout_seconds: STOP_SECONDS,
+            },
+        );
+    }
+    draft.archive_state(
+        volume_place(host, volume),
+        runs.then(|| container.name.clone()),
+    );
+    if runs {
+        let restart_policy = container.restart_policy.clone();
+        draft.push(
+            "it goes on building",
+            Action::StartNode {
+                node,
+                restart_policy,
+            },
+        );
+        let platforms: Vec<Platform> = ground
+            .engine(host)
+            .and_then(|engine| format!("linux/{}", engine.architecture).parse().ok())
+            .into_iter()
+            .collect();
+        draft.push(
+            "a status word is no proof",
+            Action::ProbeNode {
+                host: host.clone(),
+                container: container.name.clone(),
+                platforms,
+            },
+        );
+    }
+}

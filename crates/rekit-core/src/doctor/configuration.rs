@@ -1,0 +1,261 @@
+//! RK4: what buildkitd makes of its configuration, and the garbage collection it really runs with.
+
+use super::{
+    case::{Case, quoted},
+    check::Check,
+    known::Known,
+};
+use crate::{
+    config::Release,
+    finding::{FixBy, Severity},
+    inventory::{ConfigVerdict, Daemon, GcRule},
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        code: "RK401",
+        title: "buildkitd refuses its configuration",
+        severity: Severity::Error,
+        explain: "The daemon does not start with this buildkitd.toml: it is no TOML, or a value has a type or unit that it does \
+            not take. In a builder's container this is an endless restart. The place is shown exactly; rekit can write the same \
+            file with the refused part as a comment.",
+        find: refused,
+    },
+    Check {
+        code: "RK402",
+        title: "buildkitd does not read some keys",
+        severity: Severity::Warning,
+        explain: "buildkitd says nothing about keys that it does not know: misspelt, from another section, or from daemon.json. \
+            What they should do is not done. `max_parallelism` for example is `max-parallelism` under `[worker.oci]`.",
+        find: ignored,
+    },
+    Check {
+        code: "RK403",
+        title: "a buildkitd.toml cannot be read",
+        severity: Severity::Warning,
+        explain: "rekit may not read the file or what a record holds of it, so nobody knows what the daemon makes of it.",
+        find: unreadable,
+    },
+    Check {
+        code: "RK404",
+        title: "garbage collection is bounded on one side only",
+        severity: Severity::Warning,
+        explain: "Since BuildKit 0.17 three sizes bound a cache: reservedSpace (once gckeepstorage, keepBytes or \
+            defaultKeepStorage), maxUsedSpace, minFreeSpace. Setting any one of them turns the other two off instead of leaving \
+            their defaults. Write all three.",
+        find: partial_gc,
+    },
+    Check {
+        code: "RK405",
+        title: "a cache limit looks like a slip of the unit",
+        severity: Severity::Warning,
+        explain: "A number without a unit means bytes in buildkitd.toml, though the flag of the same purpose counts in \
+            megabytes. A limit below one mebibyte keeps next to nothing.",
+        find: tiny_gc,
+    },
+    Check {
+        code: "RK406",
+        title: "a garbage collection rule never matches",
+        severity: Severity::Info,
+        explain: "A comma inside one filter means `and`; no record has two types. BuildKit's own default rule was written so \
+            until the middle of 2026: caches of sources and cache mounts are then not collected first. Newer releases mend it.",
+        find: joined_filter,
+    },
+];
+
+/// Every verdict with a case begun about it, and what it is about in words.
+fn verdicts<'a>(known: &Known<'a>) -> Vec<(Case, String, &'a ConfigVerdict)> {
+    let nodes = known.nodes().filter_map(|node| {
+        let config = node.facts.config.as_ref()?;
+        let what = format!(
+            "the buildkitd.toml in the record of builder `{}`, node `{}`",
+            node.builder.name, node.facts.name
+        );
+        let case = Case::of("builder", &node.builder.name)
+            .store(&node.store.path)
+            .seen(format!("{}: {what}", node.builder.file.path));
+        // A record can hold another file than its container was made with.
+        let case = match (node.facts.daemon.known(), &config.verdict) {
+            (Some(_), ConfigVerdict::Refused { .. }) => {
+                case.seen("the daemon that runs now was started with another file; one made anew would not start")
+            }
+            _ => case,
+        };
+        Some((case, what, &config.verdict))
+    });
+    let files = known.inventory.files.iter().filter_map(|file| {
+        let verdict = file.verdict.as_ref()?;
+        let case = Case::of("file", &file.file.path);
+        Some((case, format!("`{}`", file.file.path), verdict))
+    });
+    nodes.chain(files).collect()
+}
+
+fn refused(known: &Known<'_>) -> Vec<Case> {
+    let all = verdicts(known).into_iter();
+    all.filter_map(|(case, what, verdict)| {
+        let ConfigVerdict::Refused { reason, line, column, length, excerpt } = verdict else {
+            return None;
+        };
+        // The evidence has the shape of a compiler's message: place, line, mark.
+        let number = line.to_string();
+        let gutter = " ".repeat(number.len());
+        let mark: String = " ".repeat(column.saturating_sub(1).min(400) as usize) + &"^".repeat((*length).clamp(1, 400) as usize);
+        Some(
+            case.cause(format!("buildkitd does not start with {what}: {reason}."))
+                .seen(format!("line {line}, column {column}:\n{gutter} |\n{number} | {excerpt}\n{gutter} | {mark}"))
+                .fix(FixBy::Consent, "make the refused part a comment, keep all else, and make the container anew"),
+        )
+    })
+    .collect()
+}
+
+fn ignored(known: &Known<'_>) -> Vec<Case> {
+    let all = verdicts(known).into_iter();
+    all.filter_map(|(case, what, verdict)| {
+        let ConfigVerdict::Ignored { keys } = verdict else {
+            return None;
+        };
+        let list: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        Some(
+            case.cause(format!(
+                "buildkitd does not read {} in {what}.",
+                list.join(", ")
+            ))
+            .seen(format!(
+                "not in the list of keys that buildkitd reads: {}",
+                list.join(", ")
+            ))
+            .fix(FixBy::Hand, "correct the names, or remove the keys"),
+        )
+    })
+    .collect()
+}
+
+fn unreadable(known: &Known<'_>) -> Vec<Case> {
+    let all = verdicts(known).into_iter();
+    all.filter_map(|(case, what, verdict)| {
+        let ConfigVerdict::Unreadable { reason } = verdict else {
+            return None;
+        };
+        Some(
+            case.cause(format!("{what} cannot be read: {reason}."))
+                .seen(reason.clone())
+                .fix(FixBy::Hand, "make it readable, or write it anew"),
+        )
+    })
+    .collect()
+}
+
+/// Returns every daemon that answered, with a case begun about it.
+fn daemons<'a>(known: &Known<'a>) -> Vec<(Case, &'a Daemon)> {
+    let nodes = known.nodes().filter_map(|node| {
+        let case = Case::of("node", &node.facts.name).store(&node.store.path);
+        Some((case, node.facts.daemon.known()?))
+    });
+    let embedded = known.engines().filter_map(|(host, engine)| {
+        let case = Case::of("host", &host.id).host(&host.id);
+        Some((case, engine.embedded.known()?))
+    });
+    let standalone = known.inventory.standalone.iter().filter_map(|standalone| {
+        let case = Case::of(
+            "standalone",
+            standalone.known_by.first().map_or("", String::as_str),
+        );
+        Some((case, standalone.daemon.known()?))
+    });
+    nodes.chain(embedded).chain(standalone).collect()
+}
+
+fn told(rule: &GcRule) -> String {
+    format!(
+        "last rule: reserved {}, most used {}, least free {} bytes",
+        rule.reserved_bytes, rule.max_used_bytes, rule.min_free_bytes
+    )
+}
+
+fn partial_gc(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (case, daemon) in daemons(known) {
+        // Before 0.17 there was one size only.
+        if Release::of_version(&daemon.version).is_some_and(|release| !release.has_three_sizes()) {
+            continue;
+        }
+        let rule = daemon
+            .workers
+            .iter()
+            .filter_map(|worker| worker.gc.last())
+            .find(|rule| {
+                let sizes = [
+                    rule.reserved_bytes,
+                    rule.max_used_bytes,
+                    rule.min_free_bytes,
+                ];
+                sizes.iter().any(|&size| size > 0)
+                    && (rule.max_used_bytes <= 0 || rule.min_free_bytes <= 0)
+            });
+        let Some(rule) = rule else { continue };
+        let off = match (rule.max_used_bytes <= 0, rule.min_free_bytes <= 0) {
+            (true, true) => "neither a most used space nor a least free space",
+            (true, false) => "no most used space",
+            _ => "no least free space",
+        };
+        cases.push(
+            case.cause(format!(
+                "The cache has {off}: one of three sizes was set, which turns the others off."
+            ))
+            .seen(told(rule))
+            .fix(
+                FixBy::Consent,
+                "write reservedSpace, maxUsedSpace and minFreeSpace, all three",
+            ),
+        );
+    }
+    cases
+}
+
+fn tiny_gc(known: &Known<'_>) -> Vec<Case> {
+    const MEBIBYTE: i64 = 1 << 20;
+    let mut cases = Vec::new();
+    for (case, daemon) in daemons(known) {
+        let rules = daemon.workers.iter().filter_map(|worker| worker.gc.last());
+        let tiny = |size: i64| size > 0 && size < MEBIBYTE;
+        let rule = rules
+            .into_iter()
+            .find(|rule| tiny(rule.reserved_bytes) || tiny(rule.max_used_bytes));
+        if let Some(rule) = rule {
+            cases.push(
+                case.cause(
+                    "A limit of the cache is below one mebibyte, so that nearly nothing is kept.",
+                )
+                .seen(told(rule))
+                .fix(
+                    FixBy::Consent,
+                    "write the size with its unit, for example \"20GB\"",
+                ),
+            );
+        }
+    }
+    cases
+}
+
+fn joined_filter(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (case, daemon) in daemons(known) {
+        let mut filters = daemon
+            .workers
+            .iter()
+            .flat_map(|worker| &worker.gc)
+            .flat_map(|rule| &rule.filters);
+        if let Some(filter) = filters.find(|filter| filter.matches("type==").count() > 1) {
+            let case = case
+                .cause("A rule of garbage collection wants one record to have several types, so it never matches.")
+                .seen(format!("BuildKit {}: filter {}", daemon.version, quoted(filter)));
+            cases.push(case.fix(
+                FixBy::Hand,
+                "use a newer BuildKit, or write the filters as a list",
+            ));
+        }
+    }
+    cases
+}

@@ -1,0 +1,19 @@
+//! The doctor: an inventory in, a diagnosis out.
+//!
+//! Invariant: a check reads the inventory and nothing else, so the same inventory has the same diagnosis.
+//! To add a check, write it as one entry of its family's table.
+
+mod case;
+mod check;
+mod configuration;
+mod contexts;
+mod known;
+mod nodes;
+mod platforms;
+mod store;
+mod tools;
+
+pub use check::{Check, checks, examine, explain};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! The published JSON schemas are those of the types. `UPDATE_EXPECT=1 cargo test -p rekit-core --test schemas` writes them anew.
+
+use expect_test::{ExpectFile, expect_file};
+use rekit_core::{finding::Diagnosis, inventory::Inventory};
+
+fn check(schema: &schemars::Schema, file: &ExpectFile) {
+    file.assert_eq(&format!("{:#}\n", schema.as_value()));
+}
+
+#[test]
+fn of_the_inventory() {
+    check(
+        &schemars::schema_for!(Inventory),
+        &expect_file!["../../../docs/schemas/inventory.schema.json"],
+    );
+}
+
+#[test]
+fn of_the_findings() {
+    check(
+        &schemars::schema_for!(Diagnosis),
+        &expect_file!["../../../docs/schemas/findings.schema.json"],
+    );
+}

@@ -1,0 +1,250 @@
+//! The order of a look: files first, engines second, everything side by side, an end for each.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use rekit_core::{
+    fact::Fact,
+    inventory::{ConfigFile, ConfigKind, Emulator, Inventory, Standalone, Tool},
+    name::HostPath,
+};
+
+use super::{
+    caches, emulators, engine,
+    environment::environment,
+    files,
+    foundations::{Foundations, foundations},
+    machine::machine,
+    processes::{self, Process},
+    project::{self, Project},
+    standalone, together, tools,
+};
+use crate::world::{
+    clock::{self, Deadline},
+    environment::Surroundings,
+    host,
+};
+
+/// How long the parts of a look may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// All of it.
+    pub total: Duration,
+    /// Contexts and stores; configuration files.
+    pub files: Duration,
+    /// The project's tree.
+    pub project: Duration,
+    /// Each question to an endpoint.
+    pub endpoint: Duration,
+    /// Each program that is asked for its version.
+    pub program: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            total: Duration::from_millis(4500),
+            files: Duration::from_millis(1500),
+            project: Duration::from_millis(1500),
+            endpoint: Duration::from_secs(2),
+            program: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Looks at everything BuildKit on this machine. Never fails: what cannot be read is an entry with its reason.
+pub async fn inventory(surroundings: &Surroundings, limits: Limits) -> Inventory {
+    let taken = clock::now();
+    let deadline = Deadline::after(limits.total);
+    let surroundings = Arc::new(surroundings.clone());
+    let base = read_foundations(&surroundings, deadline.within(limits.files)).await;
+    let (tools, emulators, project, own, asked) = tokio::join!(
+        look_for_tools(&surroundings, &base, deadline, limits),
+        look_for_emulators(&surroundings, deadline, limits),
+        look_through_project(&surroundings, deadline.within(limits.project)),
+        look_at_daemons(&surroundings, &base, deadline, limits),
+        engine::ask(&base, deadline, limits),
+    );
+    assemble(
+        surroundings,
+        taken,
+        deadline,
+        base,
+        Parts {
+            tools,
+            emulators,
+            project,
+            own,
+            asked,
+        },
+    )
+    .await
+}
+
+/// The parts that were looked at side by side.
+struct Parts {
+    tools: Vec<Tool>,
+    emulators: Fact<Vec<Emulator>>,
+    project: Project,
+    own: Own,
+    asked: engine::Asked,
+}
+
+/// Configuration files, and the daemons of this machine that no engine knows of.
+#[derive(Default)]
+struct Own {
+    files: Vec<ConfigFile>,
+    standalone: Vec<Standalone>,
+    unreadable: Vec<(HostPath, String)>,
+}
+
+/// Reads what tells where to look: contexts and stores.
+async fn read_foundations(surroundings: &Arc<Surroundings>, deadline: Deadline) -> Foundations {
+    let moved = Arc::clone(surroundings);
+    together::on_thread(deadline, move || foundations(&moved))
+        .await
+        .unwrap_or_else(|| Foundations::unreadable(surroundings))
+}
+
+async fn look_for_tools(
+    surroundings: &Arc<Surroundings>,
+    base: &Foundations,
+    deadline: Deadline,
+    limits: Limits,
+) -> Vec<Tool> {
+    let (surroundings, cli) = (Arc::clone(surroundings), base.cli.clone());
+    let found = together::on_thread(deadline.within(limits.files), move || {
+        tools::find(&surroundings, &cli)
+    });
+    match found.await {
+        Some(found) => found.ask(limits).await,
+        None => Vec::new(),
+    }
+}
+
+async fn look_for_emulators(
+    surroundings: &Arc<Surroundings>,
+    deadline: Deadline,
+    limits: Limits,
+) -> Fact<Vec<Emulator>> {
+    let surroundings = Arc::clone(surroundings);
+    let found = together::on_thread(deadline.within(limits.files), move || {
+        emulators::registered(&surroundings)
+    });
+    let mut emulators = found.await.unwrap_or_else(|| Fact::Unreadable {
+        reason: "the kernel's list was not read in time".to_owned(),
+    });
+    emulators::with_versions(&mut emulators, limits).await;
+    emulators
+}
+
+async fn look_through_project(surroundings: &Arc<Surroundings>, deadline: Deadline) -> Project {
+    let moved = Arc::clone(surroundings);
+    together::on_thread(deadline, move || project::project(&moved, deadline))
+        .await
+        .unwrap_or_else(|| Project {
+            unreadable: vec![out_of_time(surroundings.working_folder().to_owned())],
+            ..Project::default()
+        })
+}
+
+async fn look_at_daemons(
+    surroundings: &Arc<Surroundings>,
+    base: &Foundations,
+    deadline: Deadline,
+    limits: Limits,
+) -> Own {
+    let (moved, stores) = (Arc::clone(surroundings), base.store_folders.clone());
+    let look = move || {
+        let mut own = Own::default();
+        let processes = processes::processes(&moved);
+        let named = named_files(&processes);
+        own.files = files::files(&moved, &stores, &named, &mut own.unreadable);
+        own.standalone =
+            standalone::standalone(&moved, &processes, &own.files, &mut own.unreadable);
+        own
+    };
+    let mut own = together::on_thread(deadline.within(limits.files), look)
+        .await
+        .unwrap_or_else(|| Own {
+            unreadable: vec![out_of_time(surroundings.system("/etc"))],
+            ..Own::default()
+        });
+    let questions: Vec<_> = own
+        .standalone
+        .iter()
+        .map(|daemon| engine::ask_standalone(daemon.clone(), deadline, limits))
+        .collect();
+    own.standalone = together::all(questions).await;
+    own
+}
+
+/// Lists the configuration files that running daemons were given.
+fn named_files(processes: &[Process]) -> Vec<(ConfigKind, PathBuf)> {
+    processes
+        .iter()
+        .flat_map(|process| {
+            let (kind, flag) = match process.program.as_str() {
+                "dockerd" => (ConfigKind::Daemon, "config-file"),
+                _ => (ConfigKind::Buildkitd, "config"),
+            };
+            processes::flag_values(&process.arguments, flag)
+                .into_iter()
+                .map(move |path| (kind, PathBuf::from(path)))
+        })
+        .collect()
+}
+
+/// Puts the parts together and measures the places where cache lies.
+async fn assemble(
+    surroundings: Arc<Surroundings>,
+    taken: jiff::Timestamp,
+    deadline: Deadline,
+    base: Foundations,
+    parts: Parts,
+) -> Inventory {
+    let Parts {
+        tools,
+        emulators,
+        project,
+        own,
+        asked,
+    } = parts;
+    let mut stores: Vec<_> = base.stores.into_iter().map(|read| read.store).collect();
+    asked.fill_nodes(&mut stores);
+    let desktop = base
+        .desktop
+        .map(|traces| traces.complete(|id| asked.said(id)));
+    let mut files = own.files;
+    files.extend(files::of_project(&project.configurations));
+    let mut unreadable = base.unreadable;
+    unreadable.extend(own.unreadable);
+    unreadable.extend(project.unreadable);
+    let caches = caches::caches(&asked, &stores, &own.standalone, &project.exports, deadline).await;
+    Inventory {
+        schema: Inventory::SCHEMA.to_owned(),
+        version: Inventory::VERSION,
+        taken,
+        machine: machine(&surroundings),
+        environment: environment(&surroundings),
+        tools,
+        selection: base.selection,
+        contexts: base.contexts,
+        hosts: asked.into_hosts(),
+        stores,
+        standalone: own.standalone,
+        caches,
+        files,
+        emulators,
+        desktop,
+        scripts: project.scripts,
+        unreadable,
+    }
+}
+
+/// Says that a place was not read in time.
+fn out_of_time(path: PathBuf) -> (HostPath, String) {
+    (
+        host::host_path(&path),
+        "not read within the time of an inventory".to_owned(),
+    )
+}

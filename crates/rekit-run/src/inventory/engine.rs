@@ -1,0 +1,12 @@
+//! Asks engines and the BuildKit daemons behind them, each on its own, each with an end.
+
+mod asked;
+mod containers;
+mod daemon;
+mod dial;
+mod host;
+mod nodes;
+
+pub(super) use asked::{Asked, ask};
+pub(super) use dial::tls_material;
+pub(super) use nodes::ask_standalone;

@@ -1,0 +1,192 @@
+//! What a BuildKit daemon says of itself, as facts.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use rekit_buildkit::{
+    BuildEvent, BuildRecord, CacheRecord, Control, ControlError, Daemon as Address, DaemonVersion,
+    HistoryFilter,
+};
+use rekit_core::{
+    fact::Fact,
+    inventory::{ActiveBuild, Daemon, GcRule, HistorySummary, RecordSummary, Worker},
+    mask,
+};
+
+use super::dial;
+use crate::world::clock::Deadline;
+
+/// Connects to a daemon and asks everything at once over that connection.
+pub(super) async fn ask(address: &Address, deadline: Deadline, limit: Duration) -> Fact<Daemon> {
+    let limit = deadline.within(limit);
+    if limit.is_over() {
+        return unreadable("no time was left to ask it".to_owned());
+    }
+    let control = match address.connect(limit.left()).await {
+        Ok(control) => control,
+        Err(error) => return unreadable(dial::reason(&error)),
+    };
+    let left = || limit.left().max(Duration::from_millis(1));
+    let (info, workers, usage, history, active) = tokio::join!(
+        control.info(left()),
+        control.list_workers(left()),
+        usage(&control, left()),
+        history(&control, left()),
+        active(&control, left()),
+    );
+    let workers = match workers {
+        Ok(workers) => workers,
+        Err(error) => return unreadable(dial::reason(&error)),
+    };
+    // Before 0.11 only the workers tell the version.
+    let version = info.unwrap_or_else(|_| {
+        workers
+            .first()
+            .map_or_else(DaemonVersion::default, |worker| worker.version.clone())
+    });
+    Fact::Known(Daemon {
+        version: version.version,
+        revision: version.revision,
+        workers: workers.into_iter().map(worker).collect(),
+        cache: usage,
+        active,
+        history,
+    })
+}
+
+fn unreadable<T>(reason: String) -> Fact<T> {
+    Fact::Unreadable { reason }
+}
+
+/// Makes a fact of an answer; the reason holds no secret.
+fn fact<T>(answer: Result<T, ControlError>) -> Fact<T> {
+    match answer {
+        Ok(value) => Fact::Known(value),
+        Err(error) => unreadable(dial::reason(&error)),
+    }
+}
+
+async fn usage(control: &Control, limit: Duration) -> Fact<RecordSummary> {
+    let records = control.disk_usage(&[], limit).await;
+    fact(records.map(|records| summary(&records)))
+}
+
+async fn history(control: &Control, limit: Duration) -> Fact<HistorySummary> {
+    let builds = control.history(HistoryFilter::All, limit).await;
+    fact(builds.map(|builds| {
+        let finished: Vec<&BuildRecord> = builds
+            .iter()
+            .filter(|build| build.event == BuildEvent::Complete && build.completed.is_some())
+            .collect();
+        HistorySummary {
+            finished: finished.len() as u64,
+            failed: finished
+                .iter()
+                .filter(|build| build.error.is_some())
+                .count() as u64,
+            last: finished
+                .iter()
+                .filter_map(|build| build.completed)
+                .max()
+                .and_then(timestamp),
+        }
+    }))
+}
+
+async fn active(control: &Control, limit: Duration) -> Fact<Vec<ActiveBuild>> {
+    let builds = control.active_builds(limit).await;
+    fact(builds.map(|builds| {
+        builds
+            .into_iter()
+            .map(|build| ActiveBuild {
+                target: target(&build),
+                since: build.created.and_then(timestamp),
+                reference: build.reference.0,
+            })
+            .collect()
+    }))
+}
+
+/// Says what a build builds: its target and context. Build arguments stay out: they may be secrets.
+fn target(build: &BuildRecord) -> String {
+    let parts: Vec<String> = ["target", "context", "filename"]
+        .iter()
+        .filter_map(|name| build.options.get(*name))
+        .filter(|value| !value.is_empty())
+        .map(|value| mask::text(value))
+        .collect();
+    parts.join(" ")
+}
+
+fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    Timestamp::try_from(time).ok()
+}
+
+fn worker(from: rekit_buildkit::Worker) -> Worker {
+    Worker {
+        id: from.id,
+        platforms: from
+            .platforms
+            .iter()
+            .filter_map(|platform| platform.to_string().parse().ok())
+            .collect(),
+        labels: from
+            .labels
+            .iter()
+            .map(|(name, value)| (name.clone(), mask::value(name, value)))
+            .collect(),
+        gc: from
+            .gc_policy
+            .into_iter()
+            .map(|rule| GcRule {
+                all: rule.all,
+                filters: rule.filters,
+                keep_seconds: i64::try_from(rule.keep_duration.as_secs()).unwrap_or(i64::MAX),
+                reserved_bytes: rule.reserved_space,
+                max_used_bytes: rule.max_used_space,
+                min_free_bytes: rule.min_free_space,
+            })
+            .collect(),
+    }
+}
+
+/// Sums up cache records.
+fn summary(records: &[CacheRecord]) -> RecordSummary {
+    let mut sum = RecordSummary::default();
+    for record in records {
+        let bytes = u64::try_from(record.size).unwrap_or_default();
+        let reclaimable = if record.in_use { 0 } else { bytes };
+        sum.records += 1;
+        sum.bytes += bytes;
+        sum.reclaimable_bytes += reclaimable;
+        let kind = sum.by_type.entry(record.kind.clone()).or_default();
+        kind.records += 1;
+        kind.bytes += bytes;
+        kind.reclaimable_bytes += reclaimable;
+        if record.kind == "exec.cachemount" {
+            sum.cache_mounts.extend(cache_mount(&record.description));
+        }
+    }
+    sum.cache_mounts.sort();
+    sum.cache_mounts.dedup();
+    sum
+}
+
+/// Returns the identity in `cached mount TARGET from exec CMD with id "NS/ID"`; CMD is free text, so the last mark counts.
+fn cache_mount(description: &str) -> Option<String> {
+    let (_, id) = description.rsplit_once(" with id \"")?;
+    Some(id.strip_suffix('"').unwrap_or(id).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r1_1_3_a_cache_mount_is_known_by_its_last_mark() {
+        let text =
+            r#"cached mount /c from exec sh -c echo " with id "x" with id "//root/.cache/pip""#;
+        assert_eq!(cache_mount(text).unwrap(), "//root/.cache/pip");
+        assert_eq!(cache_mount("local source for context"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! The collector: looks at everything BuildKit on this machine, changes nothing, and always ends.
+//!
+//! Invariants: files are read before any engine is asked, because asking through docker's own programs changes, crashes or hides what lies
+//! there. Each question has its own end, so that none can hold up or hide another. Whatever cannot be read is an entry with its reason.
+
+mod addresses;
+mod caches;
+mod cli;
+mod collect;
+mod contexts;
+mod desktop;
+mod emulators;
+mod endpoints;
+mod engine;
+mod environment;
+mod files;
+mod foundations;
+mod judge;
+mod machine;
+mod processes;
+mod profiles;
+mod project;
+mod record;
+mod selection;
+mod standalone;
+mod store;
+mod together;
+mod tools;
+mod units;
+
+pub use addresses::addresses;
+pub use collect::{Limits, inventory};

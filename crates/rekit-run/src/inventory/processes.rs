@@ -1,0 +1,119 @@
+//! Daemons that run on this machine, as the kernel lists them.
+
+use std::path::{Path, PathBuf};
+
+use crate::world::{environment::Surroundings, host};
+
+/// A buildkitd or dockerd that runs here, not inside a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    /// Its id.
+    pub(super) pid: u32,
+    /// Its program: `buildkitd` or `dockerd`.
+    pub(super) program: String,
+    /// Its arguments, without the program.
+    pub(super) arguments: Vec<String>,
+    /// Its numeric user.
+    pub(super) user: u32,
+    /// Its systemd unit, where it has one.
+    pub(super) unit: Option<String>,
+}
+
+/// Lists the daemons that run on this machine itself.
+pub(super) fn processes(surroundings: &Surroundings) -> Vec<Process> {
+    let proc = surroundings.system("/proc");
+    let here = namespace(&proc.join("self"));
+    host::list(&proc, 1_000_000)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|entry| {
+            let pid = entry.name.parse().ok()?;
+            process(pid, &entry.path, here.as_deref())
+        })
+        .collect()
+}
+
+/// Describes a process if it is one of the daemons and runs outside containers.
+fn process(pid: u32, folder: &Path, here: Option<&Path>) -> Option<Process> {
+    let line = host::read(&folder.join("cmdline"), 64 << 10).ok()?;
+    let mut words = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| String::from_utf8_lossy(word).into_owned());
+    let program = Path::new(&words.next()?).file_name()?.to_str()?.to_owned();
+    if program != "buildkitd" && program != "dockerd" {
+        return None;
+    }
+    let groups = host::read_text(&folder.join("cgroup")).unwrap_or_default();
+    if is_container(&groups) || namespace(folder).is_some_and(|there| here != Some(&there)) {
+        return None;
+    }
+    Some(Process {
+        pid,
+        program,
+        arguments: words.collect(),
+        user: host::status(folder).map_or(0, |status| status.owner),
+        unit: unit(&groups),
+    })
+}
+
+/// Returns the process's namespace of process ids; not readable for other users' processes.
+fn namespace(folder: &Path) -> Option<PathBuf> {
+    host::link_target(&folder.join("ns/pid"))
+}
+
+/// Returns whether control groups are those of a container: a path component of 64 hexadecimal digits.
+fn is_container(groups: &str) -> bool {
+    groups
+        .split(['/', '-', '.', '\n', ':'])
+        .any(|part| part.len() == 64 && part.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// Returns the systemd unit that control groups name.
+fn unit(groups: &str) -> Option<String> {
+    groups
+        .split(['/', '\n'])
+        .rfind(|part| part.ends_with(".service"))
+        .filter(|name| !name.starts_with("user@"))
+        .map(str::to_owned)
+}
+
+/// Returns the values of a flag such as `--addr`, written `--addr X` or `--addr=X`, with one dash or two.
+pub(super) fn flag_values(arguments: &[String], flag: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+            continue;
+        };
+        if name == flag {
+            values.extend(words.next().cloned());
+        } else if let Some(value) = name
+            .strip_prefix(flag)
+            .and_then(|rest| rest.strip_prefix('='))
+        {
+            values.push(value.to_owned());
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_and_units_are_told_apart() {
+        let id = "a".repeat(64);
+        assert!(is_container(&format!("4:cpu:/docker/buildx/{id}\n")));
+        assert!(is_container(&format!("0::/system.slice/docker-{id}.scope")));
+        assert!(!is_container("0::/system.slice/buildkit.service"));
+        assert_eq!(
+            unit("0::/system.slice/buildkit.service").as_deref(),
+            Some("buildkit.service")
+        );
+        let arguments = ["--addr", "unix:///a", "--addr=tcp://b", "-root=/r"].map(str::to_owned);
+        assert_eq!(flag_values(&arguments, "addr"), ["unix:///a", "tcp://b"]);
+        assert_eq!(flag_values(&arguments, "root"), ["/r"]);
+    }
+}

@@ -1,0 +1,335 @@
+//! Archives: made, proven and brought back. Archive work is plain code on a thread; its progress comes out as events.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rekit_archive::{
+    ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, PackOptions, Progress, TreePath,
+    TreeRecord, UnpackOptions, buildkit_state_rules,
+};
+use rekit_buildkit::Engine;
+use rekit_core::{
+    event::Event,
+    name::{ArchiveId, Digest, HostPath, VolumeName},
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{Answer, ArchiveState, Archived, WorldError, helper};
+use crate::world::path_of;
+
+/// The tree of an archive that holds a daemon's state.
+pub(crate) const STATE_TREE: &str = "state";
+/// The tree of an archive that holds configuration.
+const CONFIGURATION_TREE: &str = "configuration";
+/// A configuration file is small; what is larger is left out and named.
+const LIMIT_BYTES: u64 = 64 << 20;
+/// The file that buildkitd removes when it has closed its databases (facts.md, fact 6).
+const DAEMON_LOCK: &str = "buildkitd.lock";
+
+pub(super) fn state(archives: &Path, archive: &ArchiveId) -> Answer<ArchiveState> {
+    if archives.join(archive.as_str()).join("SHA256SUMS").exists() {
+        return Ok(ArchiveState::Whole);
+    }
+    let begun = [archive.to_string(), format!("{archive}.partial")]
+        .iter()
+        .any(|name| archives.join(name).exists());
+    Ok(if begun {
+        ArchiveState::Partial
+    } else {
+        ArchiveState::Absent
+    })
+}
+
+pub(super) fn discard(archives: &Path, archive: &ArchiveId) -> Answer<()> {
+    let removed = rekit_archive::discard(archives, archive.as_str());
+    removed.map_err(|error| {
+        WorldError::failed(
+            format!("what there is of archive `{archive}` cannot be removed"),
+            error,
+        )
+    })
+}
+
+/// Returns the digest of names, sizes, inodes and times of all files of an archive. Any later write shows in it.
+pub(super) fn fingerprint(archive: &Path) -> Answer<Digest> {
+    let failed = |error: io::Error| {
+        WorldError::failed(
+            format!("archive `{}` cannot be looked at", archive.display()),
+            error,
+        )
+    };
+    let mut lines = Vec::new();
+    let mut folders = vec![archive.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let metadata = path.symlink_metadata().map_err(failed)?;
+            if metadata.is_dir() {
+                folders.push(path);
+            } else {
+                let time = (metadata.mtime(), metadata.mtime_nsec());
+                lines.push(format!(
+                    "{} {} {} {time:?}",
+                    path.display(),
+                    metadata.len(),
+                    metadata.ino()
+                ));
+            }
+        }
+    }
+    lines.sort();
+    Ok(Digest::of(lines.join("\n").as_bytes()))
+}
+
+/// Archives files and folders as they are. What is absent is recorded as absent.
+pub(super) fn save_paths(
+    archives: &Path,
+    archive: &ArchiveId,
+    paths: &[HostPath],
+) -> Answer<Archived> {
+    if state(archives, archive)? == ArchiveState::Whole {
+        return counts(&archives.join(archive.as_str()));
+    }
+    discard(archives, archive)?;
+    let failed =
+        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    let mut gathered = Gathered::default();
+    for path in paths {
+        gathered.take(&path_of(path));
+    }
+    let mut writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
+    let files: Vec<_> = gathered.files.into_values().collect();
+    writer
+        .add_memory_tree(CONFIGURATION_TREE, &files)
+        .map_err(failed)?;
+    let metadata = json!({ "kind": "configuration", "paths": paths, "absent": gathered.absent, "left-out": gathered.left_out });
+    writer
+        .finish(MetadataOfArchive {
+            consistency: Consistency::CleanStop,
+            metadata,
+        })
+        .map_err(failed)?;
+    counts(&archives.join(archive.as_str()))
+}
+
+/// Files on their way into an archive.
+#[derive(Default)]
+struct Gathered {
+    files: BTreeMap<PathBuf, MemoryFile>,
+    absent: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Gathered {
+    fn take(&mut self, path: &Path) {
+        let Ok(metadata) = path.metadata() else {
+            self.absent.push(path.display().to_string());
+            return;
+        };
+        if metadata.is_dir() {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.for_each(|entry| self.take(&entry.path()));
+            return;
+        }
+        let bytes = if metadata.is_file() && metadata.len() <= LIMIT_BYTES {
+            std::fs::read(path).ok()
+        } else {
+            None
+        };
+        let Some(bytes) = bytes else {
+            self.left_out.push(path.display().to_string());
+            return;
+        };
+        let inside = path
+            .strip_prefix("/")
+            .unwrap_or(path)
+            .as_os_str()
+            .as_encoded_bytes();
+        let Ok(inside) = TreePath::parse(inside) else {
+            self.left_out.push(path.display().to_string());
+            return;
+        };
+        let mode = metadata.permissions().mode() & 0o7777;
+        let file = MemoryFile {
+            path: inside,
+            mode,
+            bytes,
+        };
+        self.files.insert(path.to_owned(), file);
+    }
+}
+
+/// Archives the state in a volume: read directly where rekit may, else through a helper container.
+pub(super) async fn save_state(
+    archives: &Path,
+    archive: &ArchiveId,
+    engine: &Engine,
+    volume: &VolumeName,
+    listener: &dyn Fn(Event),
+) -> Answer<Archived> {
+    if state(archives, archive)? == ArchiveState::Whole {
+        return counts(&archives.join(archive.as_str()));
+    }
+    discard(archives, archive)?;
+    let failed =
+        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
+    let (mut writer, consistency) = match helper::direct_path(engine, volume).await? {
+        Some(root) => {
+            let open = root.join(DAEMON_LOCK).exists();
+            let consistency = if open {
+                Consistency::CrashConsistent
+            } else {
+                Consistency::CleanStop
+            };
+            let work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
+                let options = PackOptions {
+                    rules: buildkit_state_rules(),
+                    ..PackOptions::default()
+                };
+                let added = writer.add_tree(STATE_TREE, &root, &options, progress);
+                added.map(drop).map(|()| writer)
+            };
+            let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
+            (packed.map_err(failed)?, consistency)
+        }
+        None => (
+            helper::pack(engine, volume, writer, listener).await?,
+            Consistency::CleanStop,
+        ),
+    };
+    let description = helper::describe(engine, volume).await?;
+    let bytes = serde_json::to_vec_pretty(&description)
+        .map_err(|error| WorldError::failed("the description of the state", error))?;
+    writer
+        .add_file("description.json", &bytes)
+        .map_err(failed)?;
+    let metadata = json!({ "kind": "state", "volume": volume });
+    writer
+        .finish(MetadataOfArchive {
+            consistency,
+            metadata,
+        })
+        .map_err(failed)?;
+    counts(&archives.join(archive.as_str()))
+}
+
+fn counts(path: &Path) -> Answer<Archived> {
+    let archive = open(path)?;
+    let sum = |count: fn(&TreeRecord) -> u64| archive.manifest().trees.iter().map(count).sum();
+    Ok(Archived {
+        files: sum(|tree| tree.counts.files),
+        bytes: sum(|tree| tree.counts.bytes),
+        packed_bytes: sum(TreeRecord::packed_bytes),
+    })
+}
+
+fn open(path: &Path) -> Answer<rekit_archive::Archive> {
+    let unusable = |error: rekit_archive::OpenError| {
+        let why = rekit_core::fact::chain(&error);
+        WorldError::Refused {
+            why: format!("archive `{}` is not whole: {why}", path.display()),
+        }
+    };
+    rekit_archive::open(path).map_err(unusable)
+}
+
+/// Reads a whole archive back. What does not match is a refusal: nothing may be built on it.
+pub(super) async fn verify(path: PathBuf, id: &str, listener: &dyn Fn(Event)) -> Answer<Digest> {
+    let archive = open(&path)?;
+    let total = archive
+        .manifest()
+        .trees
+        .iter()
+        .map(TreeRecord::packed_bytes)
+        .sum();
+    let verified = on_thread(listener, total, move |progress| {
+        rekit_archive::verify(&archive, progress)
+    })
+    .await?;
+    let verified = verified.map_err(|error| {
+        let faults: Vec<_> = error
+            .faults
+            .iter()
+            .take(3)
+            .map(|fault| rekit_core::fact::chain(fault))
+            .collect();
+        WorldError::Refused {
+            why: format!(
+                "archive `{id}` does not match what was archived: {}",
+                faults.join("; ")
+            ),
+        }
+    })?;
+    let identity = verified.identity().to_string();
+    identity
+        .parse()
+        .map_err(|error: rekit_core::name::NameError| {
+            WorldError::failed("the identity of the archive", error)
+        })
+}
+
+/// Brings an archived state back into an empty volume.
+pub(super) async fn restore_state(
+    path: PathBuf,
+    engine: &Engine,
+    volume: &VolumeName,
+    listener: &dyn Fn(Event),
+) -> Answer<()> {
+    let archive = open(&path)?;
+    let Some(root) = helper::direct_path(engine, volume).await? else {
+        return helper::unpack(engine, volume, archive, listener).await;
+    };
+    let total = archive
+        .manifest()
+        .trees
+        .iter()
+        .map(TreeRecord::packed_bytes)
+        .sum();
+    let options = UnpackOptions::default();
+    let unpacked = on_thread(listener, total, move |progress| {
+        rekit_archive::unpack(&archive, STATE_TREE, &root, &options, progress)
+    });
+    let unpacked = unpacked.await?;
+    unpacked.map(drop).map_err(|error| {
+        WorldError::failed(
+            format!("the state cannot be brought back into volume `{volume}`"),
+            error,
+        )
+    })
+}
+
+/// Runs archive work on a thread of its own, and passes its progress on. The one place where that is done.
+pub(super) async fn on_thread<T: Send + 'static>(
+    listener: &dyn Fn(Event),
+    total: u64,
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> T + Send + 'static,
+) -> Answer<T> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let thread = tokio::task::spawn_blocking(move || {
+        work(&mut |progress| {
+            // A listener that is gone no longer wants to know.
+            sender.send(progress).ok();
+        })
+    });
+    while let Some(progress) = receiver.recv().await {
+        let bytes = if total == 0 {
+            progress.tar_bytes
+        } else {
+            progress.packed_bytes
+        };
+        listener(Event::Progress {
+            bytes,
+            total,
+            files: progress.entries,
+        });
+    }
+    thread
+        .await
+        .map_err(|error| WorldError::failed("archive work broke off", error))
+}

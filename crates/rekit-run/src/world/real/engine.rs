@@ -1,0 +1,189 @@
+//! Containers and volumes through the Engine API. What is done already is success.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rekit_buildkit::{ApiError, Engine, RestartPolicy};
+use rekit_core::name::{ContainerName, ImageRef, VolumeName};
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, WorldError};
+
+/// The exit code of a process that was killed.
+const KILLED: i64 = 137;
+
+/// What makes a volume again. The local driver's options hold no secret in practice, yet they are foreign, so this is only stored as a blob.
+#[derive(Serialize, Deserialize)]
+struct VolumeDescription {
+    driver: String,
+    options: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+}
+
+fn failed(what: String) -> impl FnOnce(ApiError) -> WorldError {
+    move |error| WorldError::failed(what, error)
+}
+
+/// Returns `None` for what is not there.
+fn found<T>(result: Result<T, ApiError>, what: String) -> Answer<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(WorldError::failed(what, error)),
+    }
+}
+
+pub(super) async fn container(
+    engine: &Engine,
+    name: &ContainerName,
+) -> Answer<Option<ContainerFacts>> {
+    let what = format!("container `{name}` cannot be looked at");
+    let Some((detail, _)) = found(engine.container_inspect(name.as_str()).await, what.clone())?
+    else {
+        return Ok(None);
+    };
+    let id = detail
+        .id
+        .parse()
+        .map_err(|error: rekit_core::name::NameError| WorldError::failed(what, error))?;
+    Ok(Some(ContainerFacts {
+        id,
+        running: detail.state.running || detail.state.restarting,
+        exit_code: detail.state.exit_code,
+        restart_policy: detail.host_config.restart_policy.name,
+        labels: detail.config.labels,
+    }))
+}
+
+pub(super) async fn describe_container(
+    engine: &Engine,
+    name: &ContainerName,
+) -> Answer<ForeignBytes> {
+    let what = format!("container `{name}` cannot be described");
+    let (_, raw) = engine
+        .container_inspect(name.as_str())
+        .await
+        .map_err(failed(what))?;
+    Ok(ForeignBytes::new(raw.to_string().into_bytes()))
+}
+
+pub(super) async fn volume(engine: &Engine, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
+    let what = format!("volume `{name}` cannot be looked at");
+    let volume = found(engine.volume_inspect(name.as_str()).await, what)?;
+    Ok(volume.map(|(volume, _)| VolumeFacts {
+        created_at: volume.created_at,
+        labels: volume.labels,
+    }))
+}
+
+pub(super) async fn describe_volume(engine: &Engine, name: &VolumeName) -> Answer<ForeignBytes> {
+    let what = format!("volume `{name}` cannot be described");
+    let (volume, _) = engine
+        .volume_inspect(name.as_str())
+        .await
+        .map_err(failed(what.clone()))?;
+    let description = VolumeDescription {
+        driver: volume.driver,
+        options: volume.options,
+        labels: volume.labels,
+    };
+    let bytes =
+        serde_json::to_vec(&description).map_err(|error| WorldError::failed(what, error))?;
+    Ok(ForeignBytes::new(bytes))
+}
+
+pub(super) async fn has_image(engine: &Engine, image: &ImageRef) -> Answer<bool> {
+    let what = format!("image `{image}` cannot be looked at");
+    Ok(found(engine.image_inspect(image.as_str()).await, what)?.is_some())
+}
+
+pub(super) async fn create_volume(
+    engine: &Engine,
+    name: &VolumeName,
+    labels: &Labels,
+) -> Answer<()> {
+    let created = engine.volume_create(name.as_str(), &labels.to_map()).await;
+    created
+        .map(drop)
+        .map_err(failed(format!("volume `{name}` cannot be made")))
+}
+
+pub(super) async fn recreate_volume(
+    engine: &Engine,
+    name: &VolumeName,
+    like: &ForeignBytes,
+    labels: &Labels,
+) -> Answer<()> {
+    let what = || format!("volume `{name}` cannot be made again");
+    let description: VolumeDescription =
+        serde_json::from_slice(like.expose()).map_err(|error| WorldError::failed(what(), error))?;
+    if description.driver != "local" || !description.options.is_empty() {
+        let why = format!(
+            "{}: its driver or options are not the plain local ones",
+            what()
+        );
+        return Err(WorldError::Refused { why });
+    }
+    let mut all = description.labels;
+    all.extend(labels.to_map());
+    engine
+        .volume_create(name.as_str(), &all)
+        .await
+        .map(drop)
+        .map_err(failed(what()))
+}
+
+pub(super) async fn remove_volume(engine: &Engine, name: &VolumeName) -> Answer<()> {
+    let what = format!("volume `{name}` cannot be removed");
+    found(engine.volume_remove(name.as_str()).await, what).map(drop)
+}
+
+pub(super) async fn start(engine: &Engine, name: &ContainerName) -> Answer<()> {
+    let started = engine.container_start(name.as_str()).await;
+    started.map_err(failed(format!("container `{name}` cannot be started")))
+}
+
+pub(super) async fn stop(engine: &Engine, name: &ContainerName, timeout: u32) -> Answer<Stopped> {
+    let what = format!("container `{name}` cannot be stopped");
+    let stopped = engine
+        .container_stop(name.as_str(), Duration::from_secs(u64::from(timeout)))
+        .await;
+    stopped.map_err(failed(what.clone()))?;
+    let (detail, _) = engine
+        .container_inspect(name.as_str())
+        .await
+        .map_err(failed(what.clone()))?;
+    if detail.state.running || detail.state.restarting {
+        return Err(WorldError::Refused {
+            why: format!("{what}: it still runs"),
+        });
+    }
+    let exit_code = detail.state.exit_code;
+    Ok(Stopped {
+        exit_code,
+        clean: exit_code != KILLED,
+    })
+}
+
+pub(super) async fn remove_container(engine: &Engine, name: &ContainerName) -> Answer<()> {
+    let what = format!("container `{name}` cannot be removed");
+    found(
+        engine.container_remove(name.as_str(), false, false).await,
+        what,
+    )
+    .map(drop)
+}
+
+pub(super) async fn set_restart_policy(
+    engine: &Engine,
+    name: &ContainerName,
+    policy: &str,
+) -> Answer<()> {
+    let policy = RestartPolicy {
+        name: policy.to_owned(),
+        maximum_retry_count: 0,
+    };
+    let set = engine.container_set_restart(name.as_str(), &policy).await;
+    set.map_err(failed(format!(
+        "the restart policy of container `{name}` cannot be set"
+    )))
+}

@@ -1,0 +1,271 @@
+//! The way to a volume's files without root on this machine: rekit's static helper in a container made from an image that is there.
+//!
+//! Invariants: nothing is pulled, no TTY, log driver `none`; the container has no network and is gone afterwards.
+
+use std::path::{Path, PathBuf};
+
+use rekit_archive::{Archive, ArchiveWriter, wire};
+use rekit_buildkit::{Engine, Filters};
+use rekit_core::{event::Event, name::VolumeName};
+use serde_json::{Value, json};
+use tokio_util::io::SyncIoBridge;
+
+use super::{
+    Answer, WorldError,
+    archive::{STATE_TREE, on_thread},
+};
+
+/// The helper: static, for the engine's architecture.
+static HELPER: &[u8] = include_bytes!(env!("REKIT_ARCHIVE_HELPER"));
+/// Where the volume lies in the helper's container.
+const ROOT: &str = "/rekit/state";
+
+/// Returns where a volume lies if this process can read it there, and it surely is the engine's own place.
+pub(super) async fn direct_path(engine: &Engine, volume: &VolumeName) -> Answer<Option<PathBuf>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let failed = |error| WorldError::failed(format!("volume `{volume}` cannot be found"), error);
+    let (info, _) = engine.info().await.map_err(failed)?;
+    let (facts, _) = engine
+        .volume_inspect(volume.as_str())
+        .await
+        .map_err(failed)?;
+    let plain = facts.driver == "local" && facts.options.is_empty();
+    let path = PathBuf::from(facts.mountpoint);
+    Ok(
+        (plain && is_this_machine(&info.docker_root_dir, &info.id) && path.is_dir())
+            .then_some(path),
+    )
+}
+
+/// A path that an engine names means this machine only if the engine's own id lies there.
+fn is_this_machine(data_root: &str, id: &str) -> bool {
+    let written = std::fs::read_to_string(Path::new(data_root).join("engine-id"));
+    !id.is_empty() && written.is_ok_and(|written| written.trim() == id)
+}
+
+/// Packs a volume's state through the helper.
+pub(super) async fn pack(
+    engine: &Engine,
+    volume: &VolumeName,
+    writer: ArchiveWriter,
+    listener: &dyn Fn(Event),
+) -> Answer<ArchiveWriter> {
+    let container = Helper::create(
+        engine,
+        volume,
+        &["pack", ROOT, "--rules", "buildkit-state"],
+        false,
+    )
+    .await?;
+    let packed = container.pack(writer, listener).await;
+    container.remove().await;
+    packed
+}
+
+/// Unpacks an archived state through the helper into an empty volume.
+pub(super) async fn unpack(
+    engine: &Engine,
+    volume: &VolumeName,
+    archive: Archive,
+    listener: &dyn Fn(Event),
+) -> Answer<()> {
+    let container = Helper::create(engine, volume, &["unpack", ROOT], true).await?;
+    let unpacked = container.unpack(archive, listener).await;
+    container.remove().await;
+    unpacked
+}
+
+/// Returns what is known of the daemon whose state lies in a volume: how its container was made, and the volume's own options.
+pub(super) async fn describe(engine: &Engine, volume: &VolumeName) -> Answer<Value> {
+    let failed =
+        |error| WorldError::failed(format!("volume `{volume}` cannot be described"), error);
+    let (_, facts) = engine
+        .volume_inspect(volume.as_str())
+        .await
+        .map_err(failed)?;
+    let users = engine
+        .containers_list(true, &Filters::none().with("volume", volume.as_str()))
+        .await
+        .map_err(failed)?;
+    let mut containers = Vec::new();
+    for user in users {
+        containers.push(engine.container_inspect(&user.id).await.map_err(failed)?.1);
+    }
+    Ok(json!({ "volume": facts, "containers": containers }))
+}
+
+/// A helper's container.
+struct Helper {
+    engine: Engine,
+    id: String,
+    volume: VolumeName,
+}
+
+impl Helper {
+    async fn create(
+        engine: &Engine,
+        volume: &VolumeName,
+        arguments: &[&str],
+        writable: bool,
+    ) -> Answer<Self> {
+        let what = format!("a helper container for volume `{volume}` cannot be made");
+        let failed = |error| WorldError::failed(what.clone(), error);
+        let body = json!({
+            "Image": image(engine, volume).await?,
+            "Entrypoint": ["/rekit-archive-helper"],
+            "Cmd": arguments,
+            "User": "0:0",
+            "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": false,
+            "NetworkDisabled": true,
+            "Labels": { "rekit.helper": volume.as_str() },
+            "HostConfig": {
+                // trusted.* attributes and devices need what a plain container lacks.
+                "Privileged": true,
+                "NetworkMode": "none",
+                "LogConfig": { "Type": "none" },
+                "Mounts": [{ "Type": "volume", "Source": volume.as_str(), "Target": ROOT, "ReadOnly": !writable }],
+            },
+        });
+        let name = format!("rekit-helper-{}-{}", std::process::id(), volume);
+        let id = engine
+            .container_create(&name, &body)
+            .await
+            .map_err(failed)?;
+        let helper = Self {
+            engine: engine.clone(),
+            id,
+            volume: volume.clone(),
+        };
+        let tar = helper_tar().map_err(|error| WorldError::failed(what.clone(), error))?;
+        match engine.put_archive(&helper.id, "/", tar.into()).await {
+            Ok(()) => Ok(helper),
+            Err(error) => {
+                helper.remove().await;
+                Err(failed(error))
+            }
+        }
+    }
+
+    async fn pack(
+        &self,
+        mut writer: ArchiveWriter,
+        listener: &dyn Fn(Event),
+    ) -> Answer<ArchiveWriter> {
+        let failed = |error| {
+            WorldError::failed(
+                format!("volume `{}` cannot be read through a helper", self.volume),
+                error,
+            )
+        };
+        let stream = self
+            .engine
+            .container_attach(&self.id)
+            .await
+            .map_err(failed)?;
+        self.engine
+            .container_start(&self.id)
+            .await
+            .map_err(failed)?;
+        let mut reader = SyncIoBridge::new(stream);
+        let work = move |progress: &mut dyn FnMut(rekit_archive::Progress)| {
+            writer
+                .receive_tree(STATE_TREE, &mut reader, progress)
+                .map(drop)
+                .map(|()| writer)
+        };
+        let packed = on_thread(listener, 0, work).await?;
+        packed.map_err(|error| {
+            WorldError::failed(
+                format!(
+                    "volume `{}` cannot be archived through a helper",
+                    self.volume
+                ),
+                error,
+            )
+        })
+    }
+
+    async fn unpack(&self, archive: Archive, listener: &dyn Fn(Event)) -> Answer<()> {
+        let failed = |error| {
+            WorldError::failed(
+                format!(
+                    "volume `{}` cannot be written through a helper",
+                    self.volume
+                ),
+                error,
+            )
+        };
+        let stream = self
+            .engine
+            .container_attach(&self.id)
+            .await
+            .map_err(failed)?;
+        self.engine
+            .container_start(&self.id)
+            .await
+            .map_err(failed)?;
+        let (reader, writer) = tokio::io::split(stream);
+        let (mut reader, mut writer) = (SyncIoBridge::new(reader), SyncIoBridge::new(writer));
+        let sending = tokio::task::spawn_blocking(move || {
+            let sent = wire::send(&archive, STATE_TREE, &mut writer);
+            sent.and_then(|()| writer.shutdown().map_err(wire::WireError::Sink))
+        });
+        let answered = on_thread(listener, 0, move |progress| {
+            wire::answer(&mut reader, progress)
+        })
+        .await?;
+        let sent = sending
+            .await
+            .map_err(|error| WorldError::failed("sending to the helper broke off", error))?;
+        let refused = |error| {
+            WorldError::failed(
+                format!(
+                    "the state cannot be brought back into volume `{}`",
+                    self.volume
+                ),
+                error,
+            )
+        };
+        answered.map_err(refused)?;
+        sent.map_err(refused)
+    }
+
+    async fn remove(self) {
+        // A container that cannot be removed has a label by which `rekit doctor` knows it.
+        drop(self.engine.container_remove(&self.id, true, true).await);
+    }
+}
+
+/// Returns an image that is there: the one of the volume's own container, else a BuildKit image, else any.
+async fn image(engine: &Engine, volume: &VolumeName) -> Answer<String> {
+    let failed = |error| WorldError::failed("images cannot be listed", error);
+    let users = engine
+        .containers_list(true, &Filters::none().with("volume", volume.as_str()))
+        .await
+        .map_err(failed)?;
+    if let Some(user) = users.first() {
+        return Ok(user.image_id.clone());
+    }
+    let images = engine
+        .images_list(false, &Filters::none())
+        .await
+        .map_err(failed)?;
+    let is_buildkit = |image: &&rekit_buildkit::ImageSummary| {
+        image.repo_tags.iter().any(|tag| tag.contains("buildkit"))
+    };
+    let chosen = images.iter().find(is_buildkit).or_else(|| images.first());
+    chosen.map(|image| image.id.clone()).ok_or_else(|| WorldError::Refused {
+        why: format!("volume `{volume}` can be read only as root or through an image, and the engine has none"),
+    })
+}
+
+fn helper_tar() -> std::io::Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(HELPER.len() as u64);
+    tar.append_data(&mut header, "rekit-archive-helper", HELPER)?;
+    tar.into_inner()
+}

@@ -1,0 +1,351 @@
+//! The real world: engines, files, archives. Each part has its file; here they are joined to the two traits.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the one door to the world"
+)]
+
+mod archive;
+mod engine;
+mod file;
+mod front_end;
+mod helper;
+mod node;
+mod proof;
+mod tree;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
+use rekit_core::{
+    event::Event,
+    inventory::ActiveBuild,
+    name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
+    step::{Claim, FileState},
+};
+
+use super::{
+    ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
+    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError,
+};
+
+type Answer<T> = Result<T, WorldError>;
+
+/// Reads every byte of an archive back; returns the digest of its SHA256SUMS.
+pub async fn verify_archive(path: PathBuf, listener: &dyn Fn(Event)) -> Result<Digest, WorldError> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    archive::verify(path, &name, listener).await
+}
+
+/// How to dial a host. Holds credentials: never printed, never stored.
+#[derive(Clone)]
+pub struct Address {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// TLS, where it is spoken.
+    pub tls: Option<TlsMaterial>,
+}
+
+/// The real world as one run sees it.
+pub struct RealWorld<'a> {
+    addresses: BTreeMap<HostId, Address>,
+    engines: tokio::sync::Mutex<BTreeMap<HostId, Engine>>,
+    home: PathBuf,
+    variables: BTreeMap<String, String>,
+    listener: &'a dyn Fn(Event),
+    interrupt: &'a dyn Fn() -> bool,
+}
+
+impl<'a> RealWorld<'a> {
+    /// Opens the world. `variables` is the environment that docker and buildx are run with.
+    pub fn new(
+        addresses: BTreeMap<HostId, Address>,
+        home: PathBuf,
+        variables: BTreeMap<String, String>,
+        listener: &'a dyn Fn(Event),
+        interrupt: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let engines = tokio::sync::Mutex::new(BTreeMap::new());
+        Self {
+            addresses,
+            engines,
+            home,
+            variables,
+            listener,
+            interrupt,
+        }
+    }
+
+    /// Returns the engine of a host, dialled once.
+    async fn engine(&self, host: &HostId) -> Answer<Engine> {
+        let mut engines = self.engines.lock().await;
+        if let Some(engine) = engines.get(host) {
+            return Ok(engine.clone());
+        }
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            WorldError::failed(format!("engine `{host}` cannot be reached"), error)
+        };
+        let address = match self.addresses.get(host) {
+            Some(address) => address.clone(),
+            None => Address {
+                endpoint: host
+                    .as_str()
+                    .parse()
+                    .map_err(|error| failed(Box::new(error)))?,
+                tls: None,
+            },
+        };
+        let connected = Engine::connect(address.endpoint, address.tls, Timeouts::default()).await;
+        let engine = connected.map_err(|error| failed(Box::new(error)))?;
+        engines.insert(host.clone(), engine.clone());
+        Ok(engine)
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.home.join("archives")
+    }
+}
+
+impl ReadWorld for RealWorld<'_> {
+    async fn container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<Option<ContainerFacts>> {
+        engine::container(&self.engine(host).await?, name).await
+    }
+
+    async fn describe_container(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> Answer<ForeignBytes> {
+        engine::describe_container(&self.engine(host).await?, name).await
+    }
+
+    async fn volume(&self, host: &HostId, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
+        engine::volume(&self.engine(host).await?, name).await
+    }
+
+    async fn describe_volume(&self, host: &HostId, name: &VolumeName) -> Answer<ForeignBytes> {
+        engine::describe_volume(&self.engine(host).await?, name).await
+    }
+
+    async fn has_image(&self, host: &HostId, image: &ImageRef) -> Answer<bool> {
+        engine::has_image(&self.engine(host).await?, image).await
+    }
+
+    async fn active_builds(
+        &self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> Answer<Vec<ActiveBuild>> {
+        proof::active_builds(self.engine(host).await?, container).await
+    }
+
+    async fn file(&self, path: &HostPath) -> Answer<FileState> {
+        file::state(path)
+    }
+
+    async fn read_file(&self, path: &HostPath) -> Answer<Option<(ForeignBytes, u32)>> {
+        file::read(path)
+    }
+
+    async fn has_tree(&self, path: &HostPath) -> Answer<bool> {
+        tree::exists(path)
+    }
+
+    async fn read_tree(&self, path: &HostPath) -> Answer<ForeignBytes> {
+        tree::read(path)
+    }
+
+    async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
+        archive::state(&self.archives(), archive)
+    }
+
+    async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
+        archive::fingerprint(&self.archives().join(archive.as_str()))
+    }
+}
+
+impl ChangeWorld for RealWorld<'_> {
+    async fn create_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        labels: &Labels,
+    ) -> Answer<()> {
+        engine::create_volume(&self.engine(host).await?, name, labels).await
+    }
+
+    async fn recreate_volume(
+        &mut self,
+        host: &HostId,
+        name: &VolumeName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
+        engine::recreate_volume(&self.engine(host).await?, name, like, labels).await
+    }
+
+    async fn remove_volume(&mut self, host: &HostId, name: &VolumeName) -> Answer<()> {
+        engine::remove_volume(&self.engine(host).await?, name).await
+    }
+
+    async fn create_node(
+        &mut self,
+        host: &HostId,
+        request: &NodeRequest,
+        labels: &Labels,
+    ) -> Answer<()> {
+        node::create(&self.engine(host).await?, request, labels).await
+    }
+
+    async fn recreate_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        like: &ForeignBytes,
+        labels: &Labels,
+    ) -> Answer<()> {
+        node::recreate(&self.engine(host).await?, name, like, labels).await
+    }
+
+    async fn start_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
+        engine::start(&self.engine(host).await?, name).await
+    }
+
+    async fn stop_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        timeout: u32,
+    ) -> Answer<Stopped> {
+        engine::stop(&self.engine(host).await?, name, timeout).await
+    }
+
+    async fn remove_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
+        engine::remove_container(&self.engine(host).await?, name).await
+    }
+
+    async fn set_restart_policy(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        policy: &str,
+    ) -> Answer<()> {
+        engine::set_restart_policy(&self.engine(host).await?, name, policy).await
+    }
+
+    async fn wait_ready(&mut self, host: &HostId, container: &ContainerName) -> Answer<String> {
+        proof::wait_ready(&self.engine(host).await?, container).await
+    }
+
+    async fn probe(
+        &mut self,
+        host: &HostId,
+        container: &ContainerName,
+        platform: &Platform,
+    ) -> Answer<u64> {
+        proof::probe(self.engine(host).await?, container, platform).await
+    }
+
+    async fn validate(&mut self, store: &HostPath, claims: &[Claim]) -> Answer<Vec<String>> {
+        proof::validate(
+            self,
+            &super::path_of(store),
+            claims,
+            &self.variables,
+            self.listener,
+        )
+        .await
+    }
+
+    async fn wait(&mut self, seconds: u32, what: &str) -> Answer<()> {
+        for passed in 0..seconds {
+            let waiting = Event::Waiting {
+                what: what.to_owned(),
+                seconds: u64::from(passed),
+                limit: u64::from(seconds),
+            };
+            (self.listener)(waiting);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if (self.interrupt)() {
+                return Err(WorldError::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_file(
+        &mut self,
+        change: FileChange<'_>,
+        content: &ForeignBytes,
+        mode: u32,
+    ) -> Answer<()> {
+        file::write(change, content, mode).await
+    }
+
+    async fn remove_file(&mut self, change: FileChange<'_>) -> Answer<()> {
+        file::remove(change).await
+    }
+
+    async fn write_tree(
+        &mut self,
+        path: &HostPath,
+        store: Option<&HostPath>,
+        content: &ForeignBytes,
+    ) -> Answer<()> {
+        tree::write(path, store, content).await
+    }
+
+    async fn remove_tree(&mut self, path: &HostPath, store: Option<&HostPath>) -> Answer<()> {
+        tree::remove(path, store).await
+    }
+
+    async fn archive_paths(&mut self, archive: &ArchiveId, paths: &[HostPath]) -> Answer<Archived> {
+        archive::save_paths(&self.archives(), archive, paths)
+    }
+
+    async fn archive_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<Archived> {
+        let engine = self.engine(host).await?;
+        archive::save_state(&self.archives(), archive, &engine, volume, self.listener).await
+    }
+
+    async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
+        archive::discard(&self.archives(), archive)
+    }
+
+    async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
+        archive::verify(
+            self.archives().join(archive.as_str()),
+            archive.as_str(),
+            self.listener,
+        )
+        .await
+    }
+
+    async fn restore_state(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        let engine = self.engine(host).await?;
+        archive::restore_state(
+            self.archives().join(archive.as_str()),
+            &engine,
+            volume,
+            self.listener,
+        )
+        .await
+    }
+}
