@@ -161,13 +161,13 @@ impl History {
 
     /// Returns what is parked now.
     pub fn parked(&self) -> Vec<Parked> {
-        let mut shelf = Shelf::default();
+        let mut now = Shelf::default();
         for run in &self.runs {
             for step in run.done_steps() {
-                shelf.take_in(&step.action, run.plan.from_generation);
+                now.take_in(&step.action, run.plan.from_generation);
             }
         }
-        shelf.parked()
+        now.parked()
     }
 }
 

@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
     pub fn turn<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
         self.enter(
             journal,
-            Entry::Turned {
+            &Entry::Turned {
                 why: Turn::Asked {},
             },
         )
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
 
     /// Lets undos that failed before be tried again.
     pub fn retry<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
-        self.enter(journal, Entry::Retried {})
+        self.enter(journal, &Entry::Retried {})
     }
 
     /// Does one thing; returns the end when there is nothing more to do.
@@ -175,14 +175,14 @@ impl<'a> Run<'a> {
             Do::Observe(_) => unreachable!("BUG: a look led to another look"),
             Do::Prepare(step) => self.prepare(step, world, journal).await?,
             Do::Adopt(step) => {
-                self.enter(journal, Entry::Adopted { step })?;
+                self.enter(journal, &Entry::Adopted { step })?;
                 (self.listener)(Event::StepAdopted { step });
             }
             Do::Effect(step) => return self.effect(step, world, journal).await,
             Do::Turn(why) => self.go_back(why, journal)?,
             Do::Undo(step, undo) => return self.undo(step, &undo, world, journal).await,
             Do::End(end) => {
-                self.enter(journal, Entry::Ended { end })?;
+                self.enter(journal, &Entry::Ended { end })?;
                 (self.listener)(Event::RunEnded { end });
                 return Ok(Some(DriveEnd::Ended(end)));
             }
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
             steps::prepare_undo(&scene, world, journal).await
         };
         match undo {
-            Ok(undo) => self.enter(journal, Entry::Started { step: id, undo })?,
+            Ok(undo) => self.enter(journal, &Entry::Started { step: id, undo })?,
             Err(error) => return self.fail(id, error, journal),
         }
         self.die_at(id, KillAt::Started);
@@ -241,7 +241,7 @@ impl<'a> Run<'a> {
                 self.die_at(id, KillAt::Effect);
                 self.enter(
                     journal,
-                    Entry::Finished {
+                    &Entry::Finished {
                         step: id,
                         outcome: outcome.clone(),
                     },
@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
         match steps::undo(undo, world, journal).await {
             Ok(()) => {
                 self.die_at(id, KillAt::Undo);
-                self.enter(journal, Entry::Undone { step: id })?;
+                self.enter(journal, &Entry::Undone { step: id })?;
                 self.die_at(id, KillAt::Undone);
                 (self.listener)(Event::StepUndone { step: id });
                 Ok(None)
@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
                 let error = chain(&error);
                 self.enter(
                     journal,
-                    Entry::UndoFailed {
+                    &Entry::UndoFailed {
                         step: id,
                         error: error.clone(),
                     },
@@ -338,14 +338,14 @@ impl<'a> Run<'a> {
     }
 
     fn go_back<J: Journal>(&mut self, why: Turn, journal: &mut J) -> Result<(), DriveError> {
-        self.enter(journal, Entry::Turned { why: why.clone() })?;
+        self.enter(journal, &Entry::Turned { why: why.clone() })?;
         (self.listener)(Event::Turned { why });
         Ok(())
     }
 
-    fn enter<J: Journal>(&mut self, journal: &mut J, entry: Entry) -> Result<(), DriveError> {
-        journal.append(&entry)?;
-        self.state.enter(&entry);
+    fn enter<J: Journal>(&mut self, journal: &mut J, entry: &Entry) -> Result<(), DriveError> {
+        journal.append(entry)?;
+        self.state.enter(entry);
         Ok(())
     }
 

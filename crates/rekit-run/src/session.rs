@@ -194,7 +194,7 @@ impl Session<'_> {
     }
 
     /// Plans archives of builders; none named: all.
-    pub async fn plan_backup(
+    pub fn plan_backup(
         &self,
         inventory: &Inventory,
         builders: &[String],
@@ -266,6 +266,10 @@ impl Session<'_> {
             .await
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what apply, resume and unwind differ in"
+    )]
     async fn drive(
         &self,
         home: &Home,

@@ -1,6 +1,12 @@
 //! Conformance: each kind of step and undo on a real engine, run twice, taken back twice, and the world compared.
 //!
 //! The fake world of the model check promises the same things; here they are seen.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, prepares files itself, and tells one story from top to bottom"
+)]
 
 use std::collections::BTreeMap;
 

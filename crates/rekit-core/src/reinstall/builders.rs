@@ -35,7 +35,7 @@ impl Reinstall<'_> {
         for builder in &self.store.builders {
             match builder.record.known() {
                 Some(record) if record.driver == CONTAINER_DRIVER => {
-                    kept |= self.renew(builder, record)
+                    kept |= self.renew(builder, record);
                 }
                 Some(record) => {
                     let why = format!(

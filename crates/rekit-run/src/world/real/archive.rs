@@ -31,18 +31,18 @@ const LIMIT_BYTES: u64 = 64 << 20;
 /// The file that buildkitd removes when it has closed its databases (facts.md, fact 6).
 const DAEMON_LOCK: &str = "buildkitd.lock";
 
-pub(super) fn state(archives: &Path, archive: &ArchiveId) -> Answer<ArchiveState> {
+pub(super) fn state(archives: &Path, archive: &ArchiveId) -> ArchiveState {
     if archives.join(archive.as_str()).join("SHA256SUMS").exists() {
-        return Ok(ArchiveState::Whole);
+        return ArchiveState::Whole;
     }
     let begun = [archive.to_string(), format!("{archive}.partial")]
         .iter()
         .any(|name| archives.join(name).exists());
-    Ok(if begun {
+    if begun {
         ArchiveState::Partial
     } else {
         ArchiveState::Absent
-    })
+    }
 }
 
 pub(super) fn discard(archives: &Path, archive: &ArchiveId) -> Answer<()> {
@@ -92,7 +92,7 @@ pub(super) fn save_paths(
     archive: &ArchiveId,
     paths: &[HostPath],
 ) -> Answer<Archived> {
-    if state(archives, archive)? == ArchiveState::Whole {
+    if state(archives, archive) == ArchiveState::Whole {
         return counts(&archives.join(archive.as_str()));
     }
     discard(archives, archive)?;
@@ -172,7 +172,7 @@ pub(super) async fn save_state(
     volume: &VolumeName,
     listener: &dyn Fn(Event),
 ) -> Answer<Archived> {
-    if state(archives, archive)? == ArchiveState::Whole {
+    if state(archives, archive) == ArchiveState::Whole {
         return counts(&archives.join(archive.as_str()));
     }
     discard(archives, archive)?;

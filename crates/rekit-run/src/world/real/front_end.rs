@@ -29,7 +29,7 @@ pub(super) struct FrontEnd<'a> {
 }
 
 impl<'a> FrontEnd<'a> {
-    pub(super) async fn new(
+    pub(super) fn new(
         world: &'a RealWorld<'a>,
         store: &Path,
         claim: &'a Claim,
