@@ -2,6 +2,11 @@
 //!
 //! `+crt-static` is for the helper alone: set globally it breaks proc-macros, and `build.target` would move the program.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build script is no part of the program"
+)]
+
 use std::{env, path::PathBuf, process::Command};
 
 fn main() {

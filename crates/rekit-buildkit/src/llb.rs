@@ -11,14 +11,23 @@ use sha2::{Digest as _, Sha256};
 use crate::control::Platform;
 use crate::generated::pb;
 
-/// The digest of one operation; also the digest of its vertex in a build's status.
+/// One operation of a definition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Step(String);
+pub struct Step {
+    digest: String,
+    name: String,
+}
 
 impl Step {
-    /// `sha256:…`, as the status stream names the vertex.
+    /// `sha256:…` of its bytes, by which other steps refer to it. The daemon marshals operations anew (in a field order of its own, and
+    /// with a suffix for [`Cache::Ignore`]), so its vertex has another digest: find it by name.
     pub fn digest(&self) -> &str {
-        &self.0
+        &self.digest
+    }
+
+    /// Its name, which the daemon keeps for the vertex. Give every step of a definition a name of its own.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -120,12 +129,14 @@ impl Builder {
 
     /// Ends the definition; `result` is what it builds.
     pub fn finish(mut self, result: &Step) -> Definition {
-        self.push(&pb::Op {
+        let end = self.push(&pb::Op {
             inputs: vec![input(result)],
             op: None,
             platform: None,
             constraints: None,
         });
+        // Go clients describe every operation; a daemon may rely on it.
+        self.metadata.insert(end, pb::OpMetadata::default());
         Definition(pb::Definition {
             def: self.operations,
             metadata: self.metadata,
@@ -134,7 +145,7 @@ impl Builder {
     }
 
     fn add(&mut self, base: Option<&Step>, op: pb::op::Op, name: &str, cache: Cache) -> Step {
-        let step = self.push(&pb::Op {
+        let digest = self.push(&pb::Op {
             inputs: base.map(input).into_iter().collect(),
             op: Some(op),
             platform: Some(self.platform.to_pb()),
@@ -145,24 +156,27 @@ impl Builder {
             description: HashMap::from([("llb.customname".to_owned(), name.to_owned())]),
             ..pb::OpMetadata::default()
         };
-        self.metadata.insert(step.0.clone(), metadata);
-        step
+        self.metadata.insert(digest.clone(), metadata);
+        Step {
+            digest,
+            name: name.to_owned(),
+        }
     }
 
-    fn push(&mut self, op: &pb::Op) -> Step {
+    fn push(&mut self, op: &pb::Op) -> String {
         let bytes = op.encode_to_vec();
         let mut digest = "sha256:".to_owned();
         for byte in Sha256::digest(&bytes) {
             let _ = write!(digest, "{byte:02x}"); // Writing to a String cannot fail.
         }
         self.operations.push(bytes);
-        Step(digest)
+        digest
     }
 }
 
 fn input(step: &Step) -> pb::Input {
     pb::Input {
-        digest: step.0.clone(),
+        digest: step.digest.clone(),
         index: 0,
     }
 }
@@ -193,7 +207,12 @@ mod tests {
             run.digest(),
             definition.operations().len()
         );
-        expect![[r#""#]].assert_eq(&shown);
+        expect![[r"
+            sha256:1a56842c5a0c352a469c9b17a0bdd7f07fc36ee8188752aa1d680bf4ba77b938
+            sha256:1fe9b21796b75db0e0399f16331d04401db40f6270bfcb54e0c7a6049cc1d8f5
+            3
+        "]]
+        .assert_eq(&shown);
         assert!(definition.0.metadata[run.digest()].ignore_cache);
     }
 }

@@ -277,10 +277,10 @@ mod tests {
         );
         check(
             "[builder\n",
-            &expect![[r#"
+            &expect![[r"
             line 1, column 9: unclosed table, expected `]`
             [builder
-                    ^"#]],
+                    ^"]],
         );
     }
 

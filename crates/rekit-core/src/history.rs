@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    fact::Fact,
+    inventory::{HostContainer, Inventory},
     name::{ArchiveId, ContainerName, HostId, VolumeName},
     next::{RunEnd, RunState, Stage},
     plan::{Plan, Purpose},
-    step::{Action, NodePlace, Step, VolumePlace},
+    step::{Action, Identity, NodePlace, Step, VolumePlace},
     undo::Undo,
 };
 
@@ -159,13 +161,13 @@ impl History {
 
     /// Returns what is parked now.
     pub fn parked(&self) -> Vec<Parked> {
-        let mut shelf = Shelf::default();
+        let mut now = Shelf::default();
         for run in &self.runs {
             for step in run.done_steps() {
-                shelf.take_in(&step.action, run.plan.from_generation);
+                now.take_in(&step.action, run.plan.from_generation);
             }
         }
-        shelf.parked()
+        now.parked()
     }
 }
 
@@ -239,5 +241,56 @@ impl Shelf {
             }
         });
         nodes.chain(orphans).collect()
+    }
+}
+
+/// Marks in an inventory what is parked. A parked container that somebody started again is not parked any more.
+pub fn mark_parked(inventory: &mut Inventory, parked: &[Parked]) {
+    for host in &mut inventory.hosts {
+        let Fact::Known(engine) = &mut host.engine else {
+            continue;
+        };
+        for item in parked.iter().filter(|item| item.is_on(&host.id)) {
+            let id = |node: &NodePlace| match &node.identity {
+                Identity::Id { id } => Some(id.clone()),
+                Identity::MadeBy { .. } => None,
+            };
+            let known = item.node.as_ref().and_then(id);
+            let is_node = |container: &HostContainer| {
+                let named = item
+                    .node
+                    .as_ref()
+                    .is_some_and(|node| node.container == container.name);
+                named
+                    && known.as_ref().is_none_or(|id| id == &container.id)
+                    && container.status != "running"
+            };
+            for container in engine
+                .containers
+                .iter_mut()
+                .filter(|container| is_node(container))
+            {
+                container.parked = Some(item.generation);
+            }
+            let volume = item
+                .node
+                .as_ref()
+                .map(|node| &node.volume)
+                .or(item.volume.as_ref().map(|place| &place.volume));
+            for found in engine
+                .volumes
+                .iter_mut()
+                .filter(|found| Some(&found.name) == volume)
+            {
+                found.parked = Some(item.generation);
+            }
+        }
+    }
+}
+
+impl Parked {
+    fn is_on(&self, host: &HostId) -> bool {
+        let node = self.node.as_ref().map(|node| &node.host);
+        node.or(self.volume.as_ref().map(|volume| &volume.host)) == Some(host)
     }
 }

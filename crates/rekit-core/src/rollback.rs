@@ -76,6 +76,7 @@ struct WayBack<'a> {
 }
 
 impl WayBack<'_> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of undo")]
     fn take_back(&mut self, undo: &Undo) -> Result<(), NoWayBack> {
         match undo {
             Undo::Nothing {}

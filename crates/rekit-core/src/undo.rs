@@ -164,6 +164,7 @@ pub enum Outcome {
 
 impl Undo {
     /// Returns the shell commands that do the same with docker and stock tools alone.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of undo")]
     pub fn by_hand(&self, home: &HostPath) -> Vec<String> {
         let blob = |blob: &BlobId| home.join("blobs").join(blob.as_str());
         match self {

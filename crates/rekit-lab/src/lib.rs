@@ -30,6 +30,7 @@ mod record;
 mod removal;
 mod seal;
 pub mod setup;
+mod tree;
 pub mod versions;
 
 pub use daemon::{Address, Standalone, StandaloneOptions};
@@ -37,3 +38,4 @@ pub use fingerprint::tree_digest;
 pub use lab::Lab;
 pub use record::{ImageStore, LabOptions};
 pub use removal::{down, down_all, sweep};
+pub use tree::tree;

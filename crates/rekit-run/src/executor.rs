@@ -4,6 +4,7 @@ use rekit_core::{
     check::CheckedPlan,
     event::Event,
     fact::chain,
+    mask,
     next::{Do, Entry, RunEnd, RunState, Turn},
     step::{Action, Step, StepId},
     undo::Outcome,
@@ -68,6 +69,9 @@ impl std::str::FromStr for KillPoint {
         })
     }
 }
+
+/// Seconds between two attempts at an undo.
+const UNDO_PAUSE_SECONDS: u32 = 2;
 
 /// How a drive ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl<'a> Run<'a> {
     pub fn turn<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
         self.enter(
             journal,
-            Entry::Turned {
+            &Entry::Turned {
                 why: Turn::Asked {},
             },
         )
@@ -155,7 +159,7 @@ impl<'a> Run<'a> {
 
     /// Lets undos that failed before be tried again.
     pub fn retry<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
-        self.enter(journal, Entry::Retried {})
+        self.enter(journal, &Entry::Retried {})
     }
 
     /// Does one thing; returns the end when there is nothing more to do.
@@ -175,14 +179,14 @@ impl<'a> Run<'a> {
             Do::Observe(_) => unreachable!("BUG: a look led to another look"),
             Do::Prepare(step) => self.prepare(step, world, journal).await?,
             Do::Adopt(step) => {
-                self.enter(journal, Entry::Adopted { step })?;
+                self.enter(journal, &Entry::Adopted { step })?;
                 (self.listener)(Event::StepAdopted { step });
             }
             Do::Effect(step) => return self.effect(step, world, journal).await,
             Do::Turn(why) => self.go_back(why, journal)?,
             Do::Undo(step, undo) => return self.undo(step, &undo, world, journal).await,
             Do::End(end) => {
-                self.enter(journal, Entry::Ended { end })?;
+                self.enter(journal, &Entry::Ended { end })?;
                 (self.listener)(Event::RunEnded { end });
                 return Ok(Some(DriveEnd::Ended(end)));
             }
@@ -208,7 +212,7 @@ impl<'a> Run<'a> {
             steps::prepare_undo(&scene, world, journal).await
         };
         match undo {
-            Ok(undo) => self.enter(journal, Entry::Started { step: id, undo })?,
+            Ok(undo) => self.enter(journal, &Entry::Started { step: id, undo })?,
             Err(error) => return self.fail(id, error, journal),
         }
         self.die_at(id, KillAt::Started);
@@ -241,7 +245,7 @@ impl<'a> Run<'a> {
                 self.die_at(id, KillAt::Effect);
                 self.enter(
                     journal,
-                    Entry::Finished {
+                    &Entry::Finished {
                         step: id,
                         outcome: outcome.clone(),
                     },
@@ -270,7 +274,7 @@ impl<'a> Run<'a> {
         match steps::undo(undo, world, journal).await {
             Ok(()) => {
                 self.die_at(id, KillAt::Undo);
-                self.enter(journal, Entry::Undone { step: id })?;
+                self.enter(journal, &Entry::Undone { step: id })?;
                 self.die_at(id, KillAt::Undone);
                 (self.listener)(Event::StepUndone { step: id });
                 Ok(None)
@@ -279,15 +283,23 @@ impl<'a> Run<'a> {
             #[cfg(feature = "fake")]
             Err(WorldError::Crashed) => Err(DriveError::Crashed),
             Err(error) => {
-                let error = chain(&error);
+                let error = told(&error);
                 self.enter(
                     journal,
-                    Entry::UndoFailed {
+                    &Entry::UndoFailed {
                         step: id,
                         error: error.clone(),
                     },
                 )?;
                 (self.listener)(Event::UndoFailed { step: id, error });
+                // An engine that restarts needs a moment; a wait that is interrupted ends the drive at the next look.
+                world
+                    .wait(
+                        UNDO_PAUSE_SECONDS,
+                        "a moment before the undo is tried again",
+                    )
+                    .await
+                    .ok();
                 Ok(None)
             }
         }
@@ -327,25 +339,31 @@ impl<'a> Run<'a> {
         let why = match error {
             #[cfg(feature = "fake")]
             WorldError::Crashed => return Err(DriveError::Crashed),
-            WorldError::Changed { what } => Turn::Moved { step, found: what },
-            WorldError::Refused { why } => Turn::Refused { step, reason: why },
+            WorldError::Changed { what } => Turn::Moved {
+                step,
+                found: mask::text(&what),
+            },
+            WorldError::Refused { why } => Turn::Refused {
+                step,
+                reason: mask::text(&why),
+            },
             error => Turn::Failed {
                 step,
-                error: chain(&error),
+                error: told(&error),
             },
         };
         self.go_back(why, journal)
     }
 
     fn go_back<J: Journal>(&mut self, why: Turn, journal: &mut J) -> Result<(), DriveError> {
-        self.enter(journal, Entry::Turned { why: why.clone() })?;
+        self.enter(journal, &Entry::Turned { why: why.clone() })?;
         (self.listener)(Event::Turned { why });
         Ok(())
     }
 
-    fn enter<J: Journal>(&mut self, journal: &mut J, entry: Entry) -> Result<(), DriveError> {
-        journal.append(&entry)?;
-        self.state.enter(&entry);
+    fn enter<J: Journal>(&mut self, journal: &mut J, entry: &Entry) -> Result<(), DriveError> {
+        journal.append(entry)?;
+        self.state.enter(entry);
         Ok(())
     }
 
@@ -374,4 +392,9 @@ impl<'a> Run<'a> {
             crate::world::die();
         }
     }
+}
+
+/// Returns an error with its causes in one line, without secrets: it goes into the journal and to people.
+fn told(error: &WorldError) -> String {
+    mask::text(&chain(error))
 }

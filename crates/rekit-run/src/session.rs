@@ -11,7 +11,7 @@ use rekit_core::{
     event::Event,
     finalize,
     goal::Goal,
-    history::{History, PastRun},
+    history::{self, History, PastRun},
     inventory::Inventory,
     name::{HostPath, RunId},
     next::{RunEnd, RunState},
@@ -103,9 +103,16 @@ pub enum SessionError {
 }
 
 impl Session<'_> {
-    /// Returns everything found.
+    /// Returns everything found, with what rekit keeps parked marked as such.
     pub async fn look(&self) -> Inventory {
-        inventory::inventory(self.surroundings, Limits::default()).await
+        let mut inventory = inventory::inventory(self.surroundings, Limits::default()).await;
+        // A journal that cannot be read is reported by the verbs that need it; without it nothing is known to be parked.
+        let parked = self
+            .history()
+            .map(|history| history.parked())
+            .unwrap_or_default();
+        history::mark_parked(&mut inventory, &parked);
+        inventory
     }
 
     /// Returns rekit's own directory.
@@ -187,7 +194,7 @@ impl Session<'_> {
     }
 
     /// Plans archives of builders; none named: all.
-    pub async fn plan_backup(
+    pub fn plan_backup(
         &self,
         inventory: &Inventory,
         builders: &[String],
@@ -259,6 +266,10 @@ impl Session<'_> {
             .await
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what apply, resume and unwind differ in"
+    )]
     async fn drive(
         &self,
         home: &Home,

@@ -2,6 +2,13 @@
 //! resume and rollback in any order. After each move the invariants hold and an end can be reached.
 //!
 //! Shows R1.4.1, R1.4.2 and, for removals, R1.3.5 and R2.2.2 against the fake; the ladder shows the same on a real engine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::similar_names,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking and tells how far it searched; a plan is as long as it is"
+)]
 
 use std::{
     collections::{HashSet, VecDeque},

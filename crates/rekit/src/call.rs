@@ -7,8 +7,9 @@ use std::{cell::Cell, future::Future, io, pin::pin};
 use rekit_core::{event::Event, inventory::Inventory};
 use rekit_run::{
     executor::KillPoint,
+    journal::{HomeError, StoredRun},
     session::{Session, SessionError},
-    world::environment::Surroundings,
+    world::{environment::Surroundings, host},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -111,9 +112,23 @@ impl<'a> Call<'a> {
         output::alarm(text);
     }
 
+    /// Returns the run that broke off, if there is one; refuses to go on beside another rekit.
+    pub(crate) fn open_run(&self) -> Result<Option<StoredRun>, Failure> {
+        if self.is_at_work() {
+            let path = self.silent().home_path().display().to_string();
+            return Err(SessionError::Home(HomeError::Locked { path }).into());
+        }
+        Ok(self.silent().open_run()?)
+    }
+
+    /// Returns whether another rekit changes something at this moment.
+    pub(crate) fn is_at_work(&self) -> bool {
+        host::is_flocked(&self.silent().home_path().join("lock")).unwrap_or(false)
+    }
+
     /// Refuses to go on while an earlier run is open.
     pub(crate) fn refuse_open_run(&self) -> Result<(), Failure> {
-        match self.silent().open_run()? {
+        match self.open_run()? {
             None => Ok(()),
             Some(open) => Err(SessionError::OpenRun {
                 run: open.plan.run,

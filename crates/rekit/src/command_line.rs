@@ -82,7 +82,7 @@ pub(crate) enum Verb {
     /// Show what a reinstall would do
     Plan(verbs::plan::Arguments),
     /// Put every builder on a fresh, proven node
-    Reinstall(verbs::reinstall::Arguments),
+    Reinstall(verbs::plan::Aims),
     /// Carry out a plan that was written before
     Apply(verbs::apply::Arguments),
     /// Prove every builder with real builds

@@ -248,6 +248,8 @@ pub(crate) fn remaining(plan: &Plan, state: &RunState) -> Vec<Remaining> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Standing {
     pub(crate) generation: u32,
+    /// Whether a rekit changes something at this moment.
+    pub(crate) at_work: bool,
     pub(crate) open_run: Option<OpenRun>,
     pub(crate) parked: Vec<Parked>,
     /// Commands that go on from here.

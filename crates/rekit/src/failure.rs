@@ -73,6 +73,16 @@ impl Failure {
         self
     }
 
+    /// Adds where to look, for a failure of which nobody said more.
+    #[must_use]
+    pub(crate) fn with_a_next(self) -> Self {
+        if self.next.is_empty() {
+            self.then("`rekit status` says where things stand")
+        } else {
+            self
+        }
+    }
+
     /// Says where things stand.
     #[must_use]
     pub(crate) fn standing(mut self, state: impl Into<String>) -> Self {
@@ -92,7 +102,7 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Home(error) => home(&error),
-            SessionError::NoPlan(error) => Self::of(Exit::Failed, "no-plan", &error)
+            SessionError::NoPlan(error) => Self::of(Exit::Refused, "no-plan", &error)
                 .then("`rekit doctor` says what is wrong with this machine's engines and store"),
             SessionError::NoWayBack(error) => no_way_back(&error),
             SessionError::Faults(faults) => plan_faults(&faults),
@@ -132,19 +142,22 @@ fn home(error: &HomeError) -> Failure {
         HomeError::Format { .. } | HomeError::Plan { .. } => {
             Failure::of(Exit::Refused, "journal-unknown", error).then("use the rekit that wrote it")
         }
-        HomeError::Directory { .. } => Failure::of(Exit::Failed, "home", error).then(
+        HomeError::Directory { .. } => Failure::of(Exit::Refused, "home", error).then(
             "make the directory writable for this account, or name another one with REKIT_HOME",
         ),
-        HomeError::Journal(_) => Failure::of(Exit::Failed, "journal", error),
+        HomeError::Journal(_) => Failure::of(Exit::Refused, "journal", error)
+            .then("without its journal rekit changes nothing: see what is wrong with that file"),
     }
 }
 
 fn no_way_back(error: &NoWayBack) -> Failure {
     match error {
-        NoWayBack::NothingBefore => Failure::of(Exit::Misuse, "nothing-before", error),
+        NoWayBack::NothingBefore => Failure::of(Exit::Misuse, "nothing-before", error)
+            .then("`rekit generations` lists those that were"),
         NoWayBack::Unknown(_) => Failure::of(Exit::Misuse, "unknown-generation", error)
             .then("`rekit generations` lists those that were"),
-        NoWayBack::Moved { .. } => Failure::of(Exit::Refused, "moved", error),
+        NoWayBack::Moved { .. } => Failure::of(Exit::Refused, "moved", error)
+            .then("undo that change, or go back by hand from the archives"),
     }
 }
 

@@ -39,6 +39,7 @@ fn serve(arguments: Arguments, surroundings: &Surroundings) -> Exit {
     let interrupt = || stop.get();
     let exit = Call::new(surroundings, &output, &arguments.manner, &stop, &interrupt)
         .and_then(|call| run(arguments, &call))
+        .map_err(Failure::with_a_next)
         .unwrap_or_else(|failure| {
             ui::failure::tell(&failure, &output);
             failure.exit

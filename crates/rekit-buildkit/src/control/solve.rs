@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::{Control, ControlError, within};
 use super::history::BuildRef;
 use super::status::BuildReport;
-use crate::generated::moby::buildkit::v1::SolveRequest as Message;
+use crate::generated::moby::buildkit::v1::{CacheOptions, SolveRequest as Message};
 use crate::llb::Definition;
 
 /// How long a status stream may take to end after its build has.
@@ -33,6 +33,8 @@ impl Control {
             r#ref: request.reference.0,
             definition: Some(request.definition.0),
             internal: request.internal,
+            // BuildKit 0.17 dies of a nil pointer when this is missing (`control.translateLegacySolveRequest`): a probe must never kill.
+            cache: Some(CacheOptions::default()),
             ..Message::default()
         };
         let mut client = self.raw();

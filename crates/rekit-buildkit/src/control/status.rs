@@ -5,6 +5,7 @@ use super::client::{Control, ControlError, time, within};
 use super::history::BuildRef;
 use crate::demux::Output;
 use crate::generated::moby::buildkit::v1::{StatusRequest, Vertex as Message};
+use crate::llb::Step;
 
 /// Bytes of output kept per build.
 const LOG_LIMIT: usize = 1 << 20;
@@ -12,13 +13,13 @@ const LOG_LIMIT: usize = 1 << 20;
 /// One step of a build, in its last known state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vertex {
-    /// Digest, [`crate::llb::Step::digest`] of the definition's step.
+    /// The daemon's own digest of the step.
     pub digest: String,
     /// Digests of what it builds on.
     pub inputs: Vec<String>,
     /// For people.
     pub name: String,
-    /// Answered from the cache, hence not run.
+    /// Answered from the cache, hence not run. Says nothing for a step without inputs (see [`crate::probe::CacheReport`]).
     pub cached: bool,
     /// Start.
     pub started: Option<SystemTime>,
@@ -58,18 +59,21 @@ pub struct BuildReport {
 }
 
 impl BuildReport {
-    /// The step with this digest.
-    pub fn vertex(&self, digest: &str) -> Option<&Vertex> {
-        self.vertices.iter().find(|vertex| vertex.digest == digest)
+    /// What became of a step of the definition; found by its name, see [`Step::digest`].
+    pub fn vertex(&self, step: &Step) -> Option<&Vertex> {
+        self.vertices
+            .iter()
+            .find(|vertex| vertex.name == step.name())
     }
 
     /// All output of a step, stdout and stderr together.
-    pub fn output_of(&self, digest: &str) -> Vec<u8> {
-        self.logs
+    pub fn output_of(&self, step: &Step) -> Vec<u8> {
+        let digest = self.vertex(step).map(|vertex| vertex.digest.as_str());
+        let lines = self
+            .logs
             .iter()
-            .filter(|line| line.vertex == digest)
-            .flat_map(|line| line.bytes.iter().copied())
-            .collect()
+            .filter(|line| Some(line.vertex.as_str()) == digest);
+        lines.flat_map(|line| line.bytes.iter().copied()).collect()
     }
 
     fn note(&mut self, from: Message) {

@@ -46,7 +46,7 @@ pub struct Worker {
     pub labels: BTreeMap<String, String>,
     /// What it says it can build; say nothing of whether emulation works.
     pub platforms: Vec<Platform>,
-    /// Its rules, in order.
+    /// Its rules, in order. None at all from an engine 26.1 whose configuration sets none.
     pub gc_policy: Vec<GcRule>,
     /// Its BuildKit.
     pub version: DaemonVersion,

@@ -5,13 +5,12 @@ use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
+use super::answer::typed;
+use super::container_types::{ContainerDetail, ContainerSummary, RestartPolicy, Waited};
 use super::error::ApiError;
 use super::filters::{Filters, encoded, with_query};
 use super::http::{Call, Engine, decode, within};
-use super::types::{
-    ContainerDetail, ContainerSummary, Created, EngineInfo, EngineVersion, NetworkSummary,
-    RestartPolicy, Waited, typed,
-};
+use super::types::{Created, EngineInfo, EngineVersion, NetworkSummary};
 use crate::demux::{Demux, FrameDecoder, Output};
 use crate::dial::BoxIo;
 

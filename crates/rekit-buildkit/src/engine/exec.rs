@@ -4,11 +4,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
+use super::container_types::ExecState;
 use super::containers::{Attached, path, take_apart};
 use super::error::ApiError;
 use super::filters::encoded;
 use super::http::{Call, Engine, decode, within};
-use super::types::{Created, ExecState};
+use super::types::Created;
 use crate::demux::Demux;
 use crate::dial::BoxIo;
 

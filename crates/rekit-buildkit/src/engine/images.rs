@@ -2,11 +2,12 @@
 use hyper::Method;
 use serde_json::Value;
 
+use super::answer::typed;
 use super::body::{ByteStream, Upload};
 use super::error::ApiError;
 use super::filters::{Filters, encoded, encoded_image, with_query};
 use super::http::{Call, Engine};
-use super::types::{ImageDetail, ImageSummary, typed};
+use super::types::{ImageDetail, ImageSummary};
 
 impl Engine {
     /// Lists images.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::answer::typed;
 use super::error::ApiError;
 use super::filters::{Filters, encoded, with_query};
 use super::http::{Call, Engine, decode};
-use super::types::{PruneReport, Volume, VolumeList, typed};
+use super::types::{PruneReport, Volume, VolumeList};
 
 impl Engine {
     /// Lists volumes.

@@ -170,7 +170,7 @@ async fn run(
         source,
     })?;
     let took = begin.elapsed();
-    let said = String::from_utf8_lossy(&report.output_of(step.digest()))
+    let said = String::from_utf8_lossy(&report.output_of(&step))
         .trim_end()
         .to_owned();
     let platform = platform.clone();

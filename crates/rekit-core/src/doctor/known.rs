@@ -135,14 +135,6 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Whether rekit made the object.
-pub(super) fn is_ours(labels: &BTreeMap<String, String>) -> bool {
-    labels.keys().any(|key| {
-        key.split(['.', '/', '-'])
-            .any(|part| part.eq_ignore_ascii_case("rekit"))
-    })
-}
-
 /// Returns the node whose container this would be; the container of a volume is not one.
 pub(super) fn node_of(container: &HostContainer) -> Option<NodeName> {
     let name = container.name.as_str();

@@ -3,7 +3,7 @@
 use super::{
     case::{Case, quoted},
     check::Check,
-    known::{Known, Node, is_ours, node_of},
+    known::{Known, Node, node_of},
 };
 use crate::{
     finding::{FixBy, Severity},
@@ -136,7 +136,7 @@ fn orphan_volume(known: &Known<'_>) -> Vec<Case> {
             };
             if !volume.used_by.is_empty()
                 || known.claims(&node, &host.id)
-                || is_ours(&volume.labels)
+                || volume.parked.is_some()
             {
                 continue;
             }
@@ -187,7 +187,7 @@ fn stray_containers<'a>(
             };
             if container.is_buildkit == buildkit
                 && known.claims(&node, &host.id) == claimed
-                && !is_ours(&container.labels)
+                && container.parked.is_none()
             {
                 found.push((host.id.to_string(), container));
             }

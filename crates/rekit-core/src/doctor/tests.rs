@@ -90,7 +90,7 @@ fn healthy() -> Value {
             "refs": [{"path": "/home/u/.docker/buildx/refs/team/team0", "builder": "team", "node": "team0", "entries": 3}],
             "strays": [], "default_config": null, "unreadable": []}],
         "standalone": [], "caches": [], "files": [], "desktop": null, "scripts": [],
-        "emulators": {"known": [{"name": "qemu-aarch64", "platform": "linux/arm64", "enabled": true, "flags": "F", "interpreter": "/q"}]}
+        "emulators": {"known": [{"name": "qemu-aarch64", "platform": "linux/arm64", "enabled": true, "flags": "F", "interpreter": "/q", "version": {"known": "9.0"}}]}
     })
 }
 
@@ -495,7 +495,7 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
     let mut split = healthy_gc();
     split[0]["filters"] = json!(["type==source.local,unused-for==1h", "type==exec.cachemount"]);
     let emulator = |enabled: bool, flags: &str| {
-        let emulator = json!({"name": "qemu-arm", "platform": "linux/arm/v7", "enabled": enabled, "flags": flags, "interpreter": "/q"});
+        let emulator = json!({"name": "qemu-arm", "platform": "linux/arm/v7", "enabled": enabled, "flags": flags, "interpreter": "/q", "version": {"known": "9.0"}});
         one("/emulators/known/+", emulator)
     };
     let refusal = json!({"verdict": "refused", "reason": "`x` is wrong", "line": 3, "column": 5, "length": 2, "excerpt": "x = 20 gigs"});

@@ -92,6 +92,9 @@ pub struct HostContainer {
     pub is_buildkit: bool,
     /// The daemon's arguments.
     pub arguments: Vec<String>,
+    /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
+    #[serde(default)]
+    pub parked: Option<u32>,
 }
 
 /// A volume that is BuildKit's, or bears a name as if it were.
@@ -113,6 +116,9 @@ pub struct HostVolume {
     pub size_bytes: Fact<u64>,
     /// Whether its content is a BuildKit state; read where rekit may.
     pub holds_state: Fact<bool>,
+    /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
+    #[serde(default)]
+    pub parked: Option<u32>,
 }
 
 /// A Docker context.

@@ -35,7 +35,7 @@ impl Reinstall<'_> {
         for builder in &self.store.builders {
             match builder.record.known() {
                 Some(record) if record.driver == CONTAINER_DRIVER => {
-                    kept |= self.renew(builder, record)
+                    kept |= self.renew(builder, record);
                 }
                 Some(record) => {
                     let why = format!(
@@ -185,7 +185,7 @@ impl Reinstall<'_> {
                 .known()?
                 .containers
                 .iter()
-                .filter(|container| container.is_buildkit);
+                .filter(|container| container.is_buildkit && container.parked.is_none());
             let nodes: Vec<_> = containers
                 .filter_map(|container| {
                     let node = NodeName::of_container(container.name.as_str())?;
@@ -396,7 +396,11 @@ impl Reinstall<'_> {
 
     /// Context builders are proven too: those that can be reached.
     fn claim_context_builders(&mut self) {
-        self.claims.extend(context_claims(self.ground.inventory));
+        // Only the context in force: a run answers for what it may have touched, not for every engine there is.
+        let current = &self.ground.inventory.selection.context;
+        let claims =
+            context_claims(self.ground.inventory).filter(|claim| &claim.builder == current);
+        self.claims.extend(claims);
     }
 
     /// Returns the settings of a node on a host.

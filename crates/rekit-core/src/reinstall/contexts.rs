@@ -26,7 +26,7 @@ impl Reinstall<'_> {
                 Some(socket)
                     if context.name == DESKTOP_CONTEXT && context.state.known().is_some() =>
                 {
-                    self.repair(context, &file.path, &socket, &reason)
+                    self.repair(context, &file.path, &socket, &reason);
                 }
                 _ => self.retire_context(context, &file.path, &reason),
             }

@@ -8,7 +8,7 @@ use crate::{
     fact::Fact,
     inventory::{HostVolume, Inventory, Store},
     name::{HostId, HostPath, NodeName},
-    step::Action,
+    step::{Action, FileState},
 };
 
 /// Returns the files whose state the planner needs.
@@ -57,71 +57,53 @@ impl Reinstall<'_> {
     }
 
     fn sweep_store(&mut self) {
-        let store = self.store;
-        let known = known_builders(self.ground.inventory, store);
-        for stray in &store.strays {
-            let why = "buildx's listing of all builders fails on this entry";
-            match self.ground.file(stray) {
-                crate::step::FileState::Absent {} => {
-                    self.draft.push(
-                        why,
-                        Action::RemoveTree {
-                            path: stray.clone(),
-                            store: Some(store.path.clone()),
-                        },
-                    );
-                }
-                before @ crate::step::FileState::Present { .. } => {
-                    self.draft.push(
-                        why,
-                        Action::RemoveFile {
-                            path: stray.clone(),
-                            store: Some(store.path.clone()),
-                            before,
-                        },
-                    );
-                }
-            }
+        let known = known_builders(self.ground.inventory, self.store);
+        for stray in &self.store.strays {
+            self.sweep_stray(stray);
         }
-        let gone: BTreeSet<&str> = store
-            .refs
-            .iter()
-            .map(|refs| refs.builder.as_str())
-            .filter(|name| !known.contains(*name))
-            .collect();
+        let refs = self.store.refs.iter().map(|refs| refs.builder.as_str());
+        let gone: BTreeSet<&str> = refs.filter(|name| !known.contains(*name)).collect();
         for builder in gone {
-            let path = store.path.join("refs").join(builder);
+            let path = self.store.path.join("refs").join(builder);
             let why = format!("builder `{builder}` is gone, its build references are left over");
-            self.draft.push(
-                why,
-                Action::RemoveTree {
-                    path,
-                    store: Some(store.path.clone()),
-                },
-            );
+            let store = Some(self.store.path.clone());
+            self.draft.push(why, Action::RemoveTree { path, store });
         }
-        for name in store
+        for name in self
+            .store
             .activity
             .keys()
-            .filter(|name| !known.contains(name.as_str()))
+            .filter(|name| !known.contains(*name))
         {
-            self.sweep_file(
-                "activity",
-                name,
-                format!("builder `{name}` is gone, its activity file is left over"),
-            );
+            let why = format!("builder `{name}` is gone, its activity file is left over");
+            self.sweep_file("activity", name, why);
         }
-        for (file, name) in store
+        for (file, name) in self
+            .store
             .defaults
             .iter()
-            .filter(|(_, name)| !known.contains(name.as_str()))
+            .filter(|(_, name)| !known.contains(*name))
         {
-            self.sweep_file(
-                "defaults",
-                file,
-                format!("it selects builder `{name}`, which is gone"),
-            );
+            let why = format!("it selects builder `{name}`, which is gone");
+            self.sweep_file("defaults", file, why);
         }
+    }
+
+    fn sweep_stray(&mut self, stray: &HostPath) {
+        let store = Some(self.store.path.clone());
+        let path = stray.clone();
+        let action = match self.ground.file(stray) {
+            FileState::Absent {} => Action::RemoveTree { path, store },
+            before @ FileState::Present { .. } => Action::RemoveFile {
+                path,
+                store,
+                before,
+            },
+        };
+        self.draft.push(
+            "buildx's listing of all builders fails on this entry",
+            action,
+        );
     }
 
     fn sweep_file(&mut self, folder: &str, name: &str, why: String) {
@@ -167,8 +149,8 @@ impl Reinstall<'_> {
         let Some(node) = NodeName::of_volume(volume.name.as_str()) else {
             return false;
         };
-        let planned = volume.labels.contains_key("rekit.run");
-        volume.used_by.is_empty() && !planned && !self.is_named(host, node.container().as_str())
+        let parked = volume.parked.is_some();
+        volume.used_by.is_empty() && !parked && !self.is_named(host, node.container().as_str())
     }
 
     /// Selects a builder where the present choice leads nowhere, or where the goal names another.
@@ -205,12 +187,7 @@ impl Reinstall<'_> {
             .as_ref()
             .map(ToString::to_string)
             .filter(|name| lives(name));
-        let container_builder = || {
-            self.claims
-                .iter()
-                .find(|claim| !self.is_context(&claim.builder))
-                .map(|claim| claim.builder.clone())
-        };
+        let container_builder = || self.last_used_builder();
         let fallback = (broken || chosen.is_some_and(|name| !lives(name)))
             .then(container_builder)
             .flatten();
@@ -233,6 +210,14 @@ impl Reinstall<'_> {
                 content,
             },
         );
+    }
+
+    /// Returns the builder of this run that was used last.
+    fn last_used_builder(&self) -> Option<String> {
+        let builders = self.claims.iter().map(|claim| &claim.builder);
+        let own = builders.filter(|builder| !self.is_context(builder));
+        own.max_by_key(|builder| self.store.activity.get(&builder.to_lowercase()))
+            .cloned()
     }
 
     fn is_context(&self, name: &str) -> bool {

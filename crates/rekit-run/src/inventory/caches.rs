@@ -4,40 +4,44 @@ use std::path::{Path, PathBuf};
 
 use rekit_core::{
     fact::Fact,
-    inventory::{CachePlace, PlaceKind, Standalone, Store},
+    inventory::{CachePlace, PlaceKind, Standalone},
     name::HostPath,
 };
 
-use super::{engine::Asked, together};
+use super::together;
 use crate::world::{
     clock::Deadline,
     host::{self, ReadError, TreeError},
 };
 
-/// Lists the places of engines, standalone daemons and exports.
-pub(super) async fn caches(
-    asked: &Asked,
-    stores: &[Store],
-    standalone: &[Standalone],
-    exports: &[PathBuf],
-    deadline: Deadline,
-) -> Vec<CachePlace> {
-    let mut places = asked.places(stores);
+/// Measures the state folders of standalone daemons.
+pub(super) async fn roots(standalone: &[Standalone], deadline: Deadline) -> Vec<CachePlace> {
     let roots = standalone.iter().filter_map(|daemon| {
         let root = daemon.root.clone()?;
         Some((PlaceKind::StandaloneRoot, root, daemon.known_by.clone()))
     });
+    own_places(roots.collect(), deadline).await
+}
+
+/// Measures local cache exports.
+pub(super) async fn exports(exports: &[PathBuf], deadline: Deadline) -> Vec<CachePlace> {
     let exports = exports
         .iter()
         .map(|path| (PlaceKind::LocalExport, host::host_path(path), Vec::new()));
-    let measures: Vec<_> = roots
-        .chain(exports)
+    own_places(exports.collect(), deadline).await
+}
+
+/// Measures the places that are there, side by side.
+async fn own_places(
+    places: Vec<(PlaceKind, HostPath, Vec<String>)>,
+    deadline: Deadline,
+) -> Vec<CachePlace> {
+    let measures: Vec<_> = places
+        .into_iter()
         .filter(|(_, path, _)| host::status(&host::path_of(path)).is_ok())
         .map(|(kind, path, used_by)| own_place(kind, path, used_by, deadline))
         .collect();
-    places.extend(together::all(measures).await);
-    places.sort_by(|a, b| (a.kind, &a.host, &a.name).cmp(&(b.kind, &b.host, &b.name)));
-    places
+    together::all(measures).await
 }
 
 /// Describes a place on this machine's own file system.

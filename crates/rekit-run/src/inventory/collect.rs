@@ -1,10 +1,14 @@
 //! The order of a look: files first, engines second, everything side by side, an end for each.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rekit_core::{
     fact::Fact,
-    inventory::{ConfigFile, ConfigKind, Emulator, Inventory, Standalone, Tool},
+    inventory::{CachePlace, ConfigFile, ConfigKind, Emulator, Inventory, Standalone, Tool},
     name::HostPath,
 };
 
@@ -57,27 +61,22 @@ pub async fn inventory(surroundings: &Surroundings, limits: Limits) -> Inventory
     let deadline = Deadline::after(limits.total);
     let surroundings = Arc::new(surroundings.clone());
     let base = read_foundations(&surroundings, deadline.within(limits.files)).await;
-    let (tools, emulators, project, own, asked) = tokio::join!(
+    let (tools, emulators, (project, exports), own, asked) = tokio::join!(
         look_for_tools(&surroundings, &base, deadline, limits),
         look_for_emulators(&surroundings, deadline, limits),
-        look_through_project(&surroundings, deadline.within(limits.project)),
+        look_through_project(&surroundings, deadline, limits),
         look_at_daemons(&surroundings, &base, deadline, limits),
         engine::ask(&base, deadline, limits),
     );
-    assemble(
-        surroundings,
-        taken,
-        deadline,
-        base,
-        Parts {
-            tools,
-            emulators,
-            project,
-            own,
-            asked,
-        },
-    )
-    .await
+    let parts = Parts {
+        tools,
+        emulators,
+        project,
+        exports,
+        own,
+        asked,
+    };
+    assemble(&surroundings, taken, base, parts)
 }
 
 /// The parts that were looked at side by side.
@@ -85,6 +84,7 @@ struct Parts {
     tools: Vec<Tool>,
     emulators: Fact<Vec<Emulator>>,
     project: Project,
+    exports: Vec<CachePlace>,
     own: Own,
     asked: engine::Asked,
 }
@@ -94,6 +94,7 @@ struct Parts {
 struct Own {
     files: Vec<ConfigFile>,
     standalone: Vec<Standalone>,
+    places: Vec<CachePlace>,
     unreadable: Vec<(HostPath, String)>,
 }
 
@@ -137,14 +138,22 @@ async fn look_for_emulators(
     emulators
 }
 
-async fn look_through_project(surroundings: &Arc<Surroundings>, deadline: Deadline) -> Project {
-    let moved = Arc::clone(surroundings);
-    together::on_thread(deadline, move || project::project(&moved, deadline))
+async fn look_through_project(
+    surroundings: &Arc<Surroundings>,
+    deadline: Deadline,
+    limits: Limits,
+) -> (Project, Vec<CachePlace>) {
+    let (moved, walk) = (Arc::clone(surroundings), deadline.within(limits.project));
+    // A walk that ends by itself still tells what it saw: it gets half a second to come home.
+    let patience = deadline.within(limits.project + Duration::from_millis(500));
+    let project = together::on_thread(patience, move || project::project(&moved, walk))
         .await
         .unwrap_or_else(|| Project {
-            unreadable: vec![out_of_time(surroundings.working_folder().to_owned())],
+            unreadable: vec![out_of_time(surroundings.working_folder())],
             ..Project::default()
-        })
+        });
+    let exports = caches::exports(&project.exports, deadline).await;
+    (project, exports)
 }
 
 async fn look_at_daemons(
@@ -154,19 +163,20 @@ async fn look_at_daemons(
     limits: Limits,
 ) -> Own {
     let (moved, stores) = (Arc::clone(surroundings), base.store_folders.clone());
+    let named = base.addresses();
     let look = move || {
         let mut own = Own::default();
         let processes = processes::processes(&moved);
-        let named = named_files(&processes);
-        own.files = files::files(&moved, &stores, &named, &mut own.unreadable);
+        let given = named_files(&processes, &named);
+        own.files = files::files(&moved, &stores, &given, &mut own.unreadable);
         own.standalone =
-            standalone::standalone(&moved, &processes, &own.files, &mut own.unreadable);
+            standalone::standalone(&moved, &processes, &own.files, &named, &mut own.unreadable);
         own
     };
     let mut own = together::on_thread(deadline.within(limits.files), look)
         .await
         .unwrap_or_else(|| Own {
-            unreadable: vec![out_of_time(surroundings.system("/etc"))],
+            unreadable: vec![out_of_time(&surroundings.system("/etc"))],
             ..Own::default()
         });
     let questions: Vec<_> = own
@@ -174,14 +184,26 @@ async fn look_at_daemons(
         .iter()
         .map(|daemon| engine::ask_standalone(daemon.clone(), deadline, limits))
         .collect();
-    own.standalone = together::all(questions).await;
+    let (answers, places) = tokio::join!(
+        together::all(questions),
+        caches::roots(&own.standalone, deadline),
+    );
+    (own.standalone, own.places) = (answers, places);
     own
 }
 
-/// Lists the configuration files that running daemons were given.
-fn named_files(processes: &[Process]) -> Vec<(ConfigKind, PathBuf)> {
+/// Lists the configuration files that running daemons were given, other people's sandboxes left out.
+fn named_files(processes: &[Process], named: &[String]) -> Vec<(ConfigKind, PathBuf)> {
+    let is_ours = |process: &&Process| {
+        let listens = ["H", "host", "addr"]
+            .iter()
+            .flat_map(|flag| processes::flag_values(&process.arguments, flag))
+            .any(|address| named.contains(&address));
+        !process.is_apart || listens
+    };
     processes
         .iter()
+        .filter(is_ours)
         .flat_map(|process| {
             let (kind, flag) = match process.program.as_str() {
                 "dockerd" => (ConfigKind::Daemon, "config-file"),
@@ -194,11 +216,10 @@ fn named_files(processes: &[Process]) -> Vec<(ConfigKind, PathBuf)> {
         .collect()
 }
 
-/// Puts the parts together and measures the places where cache lies.
-async fn assemble(
-    surroundings: Arc<Surroundings>,
+/// Puts the parts together.
+fn assemble(
+    surroundings: &Surroundings,
     taken: jiff::Timestamp,
-    deadline: Deadline,
     base: Foundations,
     parts: Parts,
 ) -> Inventory {
@@ -206,11 +227,17 @@ async fn assemble(
         tools,
         emulators,
         project,
-        own,
+        exports,
+        mut own,
         asked,
     } = parts;
-    let mut stores: Vec<_> = base.stores.into_iter().map(|read| read.store).collect();
+    let (mut stores, mut claims) = (Vec::new(), Vec::new());
+    for read in base.stores {
+        stores.push(read.store);
+        claims.extend(read.claims);
+    }
     asked.fill_nodes(&mut stores);
+    standalone::name_builders(&mut own.standalone, &stores);
     let desktop = base
         .desktop
         .map(|traces| traces.complete(|id| asked.said(id)));
@@ -219,13 +246,16 @@ async fn assemble(
     let mut unreadable = base.unreadable;
     unreadable.extend(own.unreadable);
     unreadable.extend(project.unreadable);
-    let caches = caches::caches(&asked, &stores, &own.standalone, &project.exports, deadline).await;
+    let mut caches = asked.places(&stores, &claims);
+    caches.extend(own.places);
+    caches.extend(exports);
+    caches.sort_by(|a, b| (a.kind, &a.host, &a.name).cmp(&(b.kind, &b.host, &b.name)));
     Inventory {
         schema: Inventory::SCHEMA.to_owned(),
         version: Inventory::VERSION,
         taken,
-        machine: machine(&surroundings),
-        environment: environment(&surroundings),
+        machine: machine(surroundings),
+        environment: environment(surroundings),
         tools,
         selection: base.selection,
         contexts: base.contexts,
@@ -242,9 +272,9 @@ async fn assemble(
 }
 
 /// Says that a place was not read in time.
-fn out_of_time(path: PathBuf) -> (HostPath, String) {
+fn out_of_time(path: &Path) -> (HostPath, String) {
     (
-        host::host_path(&path),
+        host::host_path(path),
         "not read within the time of an inventory".to_owned(),
     )
 }

@@ -1,4 +1,4 @@
-//! Emulators that the kernel starts for foreign programs (binfmt_misc).
+//! Emulators that the kernel starts for foreign programs (`binfmt_misc`).
 
 use std::path::PathBuf;
 
@@ -30,9 +30,9 @@ pub(super) fn registered(surroundings: &Surroundings) -> Fact<Vec<Emulator>> {
     let folder = surroundings.system("/proc/sys/fs/binfmt_misc");
     let entries = match host::list(&folder, 1000) {
         Ok(entries) if entries.iter().any(|entry| entry.name == "status") => entries,
-        Ok(_) => return unreadable("binfmt_misc is not mounted"),
-        Err(error) if error.is_absent() => return unreadable("the kernel has no binfmt_misc"),
-        Err(error) => return unreadable(&error.to_string()),
+        Ok(_) => return unread("binfmt_misc is not mounted"),
+        Err(error) if error.is_absent() => return unread("the kernel has no binfmt_misc"),
+        Err(error) => return unread(&error.to_string()),
     };
     Fact::Known(
         entries
@@ -46,14 +46,25 @@ pub(super) fn registered(surroundings: &Surroundings) -> Fact<Vec<Emulator>> {
     )
 }
 
-/// Asks each emulator for its version, all at once.
+/// Asks the emulators of known platforms for their versions, all at once.
 pub(super) async fn with_versions(emulators: &mut Fact<Vec<Emulator>>, limits: Limits) {
     let Fact::Known(emulators) = emulators else {
         return;
     };
     let questions: Vec<_> = emulators
         .iter()
-        .map(|emulator| version(host::path_of(&emulator.interpreter), limits))
+        .map(|emulator| {
+            // A kernel may know dozens; builders use a few of them.
+            let is_of_use = emulator.platform.is_some();
+            let program = host::path_of(&emulator.interpreter);
+            async move {
+                if is_of_use {
+                    version(program, limits).await
+                } else {
+                    unread("not asked: rekit knows no platform for it")
+                }
+            }
+        })
         .collect();
     let versions = together::all(questions).await;
     for (emulator, version) in emulators.iter_mut().zip(versions) {
@@ -111,7 +122,7 @@ fn emulator(name: &str, text: &str) -> Emulator {
     }
 }
 
-fn unreadable(reason: &str) -> Fact<Vec<Emulator>> {
+fn unread<T>(reason: &str) -> Fact<T> {
     Fact::Unreadable {
         reason: reason.to_owned(),
     }

@@ -39,6 +39,23 @@ pub(super) struct Foundations {
 }
 
 impl Foundations {
+    /// Lists the addresses that contexts, variables and builders name.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let nodes = self
+            .stores
+            .iter()
+            .flat_map(|read| read.addresses.iter().flatten());
+        let engines = self
+            .endpoints
+            .all()
+            .iter()
+            .map(|endpoint| &endpoint.address);
+        engines
+            .chain(nodes.map(|node| &node.endpoint))
+            .cloned()
+            .collect()
+    }
+
     /// What is left when the files did not answer in time: the environment alone.
     pub(super) fn unreadable(surroundings: &Surroundings) -> Self {
         let cli = CliConfig::default();

@@ -17,24 +17,26 @@ pub(super) struct Process {
     pub(super) user: u32,
     /// Its systemd unit, where it has one.
     pub(super) unit: Option<String>,
+    /// Whether it has a network of its own without being rootless: somebody's sandbox, unless something here names it.
+    pub(super) is_apart: bool,
 }
 
 /// Lists the daemons that run on this machine itself.
 pub(super) fn processes(surroundings: &Surroundings) -> Vec<Process> {
     let proc = surroundings.system("/proc");
-    let here = namespace(&proc.join("self"));
+    let here = Namespaces::of(&proc.join("self"));
     host::list(&proc, 1_000_000)
         .unwrap_or_default()
         .into_iter()
         .filter_map(|entry| {
             let pid = entry.name.parse().ok()?;
-            process(pid, &entry.path, here.as_deref())
+            process(pid, &entry.path, &here)
         })
         .collect()
 }
 
 /// Describes a process if it is one of the daemons and runs outside containers.
-fn process(pid: u32, folder: &Path, here: Option<&Path>) -> Option<Process> {
+fn process(pid: u32, folder: &Path, here: &Namespaces) -> Option<Process> {
     let line = host::read(&folder.join("cmdline"), 64 << 10).ok()?;
     let mut words = line
         .split(|byte| *byte == 0)
@@ -45,7 +47,8 @@ fn process(pid: u32, folder: &Path, here: Option<&Path>) -> Option<Process> {
         return None;
     }
     let groups = host::read_text(&folder.join("cgroup")).unwrap_or_default();
-    if is_container(&groups) || namespace(folder).is_some_and(|there| here != Some(&there)) {
+    let there = Namespaces::of(folder);
+    if is_container(&groups) || differ(here.processes.as_ref(), there.processes.as_ref()) {
         return None;
     }
     Some(Process {
@@ -54,12 +57,32 @@ fn process(pid: u32, folder: &Path, here: Option<&Path>) -> Option<Process> {
         arguments: words.collect(),
         user: host::status(folder).map_or(0, |status| status.owner),
         unit: unit(&groups),
+        is_apart: differ(here.network.as_ref(), there.network.as_ref())
+            && !differ(here.users.as_ref(), there.users.as_ref()),
     })
 }
 
-/// Returns the process's namespace of process ids; not readable for other users' processes.
-fn namespace(folder: &Path) -> Option<PathBuf> {
-    host::link_target(&folder.join("ns/pid"))
+/// The namespaces of a process; `None` where they are not ours to read.
+struct Namespaces {
+    processes: Option<PathBuf>,
+    network: Option<PathBuf>,
+    users: Option<PathBuf>,
+}
+
+impl Namespaces {
+    fn of(folder: &Path) -> Self {
+        let link = |name: &str| host::link_target(&folder.join("ns").join(name));
+        Self {
+            processes: link("pid"),
+            network: link("net"),
+            users: link("user"),
+        }
+    }
+}
+
+/// Returns whether two namespaces are known and not the same.
+fn differ(here: Option<&PathBuf>, there: Option<&PathBuf>) -> bool {
+    matches!((here, there), (Some(here), Some(there)) if here != there)
 }
 
 /// Returns whether control groups are those of a container: a path component of 64 hexadecimal digits.

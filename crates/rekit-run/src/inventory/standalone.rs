@@ -1,10 +1,10 @@
-//! BuildKit daemons outside the engine, and what such a daemon left behind: processes, sockets, BUILDKIT_HOST, units, state folders.
+//! BuildKit daemons outside the engine, and what such a daemon left behind: processes, sockets, `BUILDKIT_HOST`, units, state folders.
 
 use std::path::{Path, PathBuf};
 
 use rekit_core::{
     fact::Fact,
-    inventory::{ConfigFile, ConfigKind, Standalone},
+    inventory::{ConfigFile, ConfigKind, Standalone, Store},
     mask,
     name::HostPath,
 };
@@ -19,17 +19,22 @@ const SYSTEM_ROOT: &str = "/var/lib/buildkit";
 /// What of a daemon's state folder tells that it is one.
 const STATE_MARKS: &[&str] = &["cache.db", "buildkitd.lock", "history.db"];
 
-/// Finds daemons and remains; none has been asked yet.
+/// Finds daemons and remains; none has been asked yet. `named` are the addresses that builders name.
 pub(super) fn standalone(
     surroundings: &Surroundings,
     processes: &[Process],
     files: &[ConfigFile],
+    named: &[String],
     unreadable: &mut Vec<(HostPath, String)>,
 ) -> Vec<Standalone> {
     let mut found: Vec<Standalone> = processes
         .iter()
         .filter(|process| process.program == "buildkitd")
-        .map(|process| of_process(surroundings, process))
+        .map(|process| (process, of_process(surroundings, process)))
+        .filter(|(process, daemon)| {
+            !process.is_apart || process.unit.is_some() || is_ours(surroundings, daemon, named)
+        })
+        .map(|(_, daemon)| daemon)
         .collect();
     for socket in sockets(surroundings) {
         if host::status(&socket).is_ok() {
@@ -49,6 +54,23 @@ pub(super) fn standalone(
         daemon.address = daemon.address.as_deref().map(mask::url);
     }
     found
+}
+
+/// Returns whether something here names a daemon: a builder, `BUILDKIT_HOST`, a usual place, or that its state lies in the home.
+fn is_ours(surroundings: &Surroundings, daemon: &Standalone, named: &[String]) -> bool {
+    let at = |address: &String| {
+        named.contains(address)
+            || surroundings.variable("BUILDKIT_HOST") == Some(address)
+            || sockets(surroundings)
+                .iter()
+                .any(|socket| *address == format!("unix://{}", socket.display()))
+    };
+    let home = host::host_path(surroundings.home());
+    daemon.address.as_ref().is_some_and(at)
+        || daemon
+            .root
+            .as_ref()
+            .is_some_and(|root| root.is_within(&home))
 }
 
 /// Describes the daemon of a process.
@@ -229,6 +251,23 @@ fn by_unit(found: &mut Vec<Standalone>, files: &[ConfigFile]) {
                     reason: "the unit is not active".to_owned(),
                 },
             }),
+        }
+    }
+}
+
+/// Notes which builders name a daemon's address: it stands alone no more, yet its process and unit are known only here.
+pub(super) fn name_builders(found: &mut [Standalone], stores: &[Store]) {
+    let builders = stores.iter().flat_map(|store| &store.builders);
+    for (builder, record) in builders.filter_map(|entry| Some((entry, entry.record.known()?))) {
+        for node in record.nodes.iter().filter(|_| record.driver == "remote") {
+            let daemon = found
+                .iter_mut()
+                .find(|daemon| daemon.address.as_ref() == Some(&node.endpoint));
+            if let Some(daemon) = daemon {
+                daemon
+                    .known_by
+                    .push(format!("builder {}/{}", builder.name, node.name));
+            }
         }
     }
 }

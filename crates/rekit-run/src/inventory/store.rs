@@ -9,7 +9,7 @@ use rekit_core::{
     fact::Fact,
     inventory::{BuilderRecord, Current, RefsFolder, SelectionFile, Store},
     mask,
-    name::{BuilderName, HostPath},
+    name::{BuilderName, HostPath, NodeName},
 };
 use serde_json::Value;
 
@@ -28,6 +28,26 @@ pub(super) struct ReadStore {
     pub(super) store: Store,
     /// How to reach the nodes of each builder, in the order of builders and nodes; empty for records that do not parse.
     pub(super) addresses: Vec<Vec<NodeAddress>>,
+    /// Records that do not parse: what they are worth as evidence that a node is somebody's.
+    pub(super) claims: Vec<Claim>,
+}
+
+/// A record that does not parse still claims nodes: nothing of them may be taken for an orphan.
+pub(super) struct Claim {
+    /// The builder.
+    pub(super) builder: BuilderName,
+    content: String,
+}
+
+impl Claim {
+    /// Returns whether the record names the node, or buildx would have named the builder's node so.
+    pub(super) fn covers(&self, node: &NodeName) -> bool {
+        let usual = node
+            .as_str()
+            .strip_prefix(self.builder.as_str())
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()));
+        usual || self.content.contains(&format!("\"{node}\""))
+    }
 }
 
 /// Returns the folders of stores: the active one first, then others that this account can see.
@@ -58,9 +78,11 @@ pub(super) fn store(folder: &Path) -> ReadStore {
     let mut reader = Reader {
         folder,
         unreadable: Vec::new(),
+        claims: Vec::new(),
     };
     let activity = reader.activity();
     let (builders, addresses, strays) = reader.builders(&activity);
+    let claims = std::mem::take(&mut reader.claims);
     let lock = folder.join(".lock");
     let locked = host::is_flocked(&lock).unwrap_or_else(|error| {
         reader.note(&lock, &error);
@@ -78,7 +100,11 @@ pub(super) fn store(folder: &Path) -> ReadStore {
         default_config: host::facts(&folder.join("buildkitd.default.toml")).map(|found| found.0),
         unreadable: reader.unreadable,
     };
-    ReadStore { store, addresses }
+    ReadStore {
+        store,
+        addresses,
+        claims,
+    }
 }
 
 /// Reads the file `current`.
@@ -113,6 +139,7 @@ fn current(path: &Path) -> Option<Fact<SelectionFile>> {
 struct Reader<'a> {
     folder: &'a Path,
     unreadable: Vec<(HostPath, String)>,
+    claims: Vec<Claim>,
 }
 
 impl Reader<'_> {
@@ -172,12 +199,21 @@ impl Reader<'_> {
                 strays.push(host::host_path(&entry.path));
                 continue;
             };
+            let content = content.map_err(|error| error.to_string());
             let read = content
-                .map_err(|error| error.to_string())
-                .and_then(|content| record::parse(&content));
+                .as_deref()
+                .map_err(Clone::clone)
+                .and_then(record::parse);
             let (record, nodes) = match read {
                 Ok(read) => (Fact::Known(read.record), read.addresses),
-                Err(reason) => (Fact::Unreadable { reason }, Vec::new()),
+                Err(reason) => {
+                    let content = content.unwrap_or_default();
+                    self.claims.push(Claim {
+                        builder: name.clone(),
+                        content: String::from_utf8_lossy(&content).into_owned(),
+                    });
+                    (Fact::Unreadable { reason }, Vec::new())
+                }
             };
             builders.push(BuilderRecord {
                 last_activity: activity.get(name.as_str()).cloned(),

@@ -16,7 +16,7 @@ pub(super) async fn all<T: Send + 'static>(
     }
     let mut answers = Vec::with_capacity(running.len());
     while let Some(ended) = running.join_next().await {
-        answers.push(ended.unwrap_or_else(|error| pass_on(error)));
+        answers.push(ended.unwrap_or_else(pass_on));
     }
     answers.sort_by_key(|(place, _)| *place);
     answers.into_iter().map(|(_, answer)| answer).collect()
@@ -29,7 +29,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
 ) -> Option<T> {
     let look = tokio::task::spawn_blocking(look);
     match tokio::time::timeout_at(deadline.instant(), look).await {
-        Ok(ended) => Some(ended.unwrap_or_else(|error| pass_on(error))),
+        Ok(ended) => Some(ended.unwrap_or_else(pass_on)),
         Err(_) => None,
     }
 }

@@ -1,6 +1,9 @@
 //! systemd units that start an engine or a BuildKit daemon.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use rekit_core::{
     inventory::{ConfigFile, ConfigKind},
@@ -65,8 +68,12 @@ fn candidates(folder: PathBuf, unreadable: &mut Vec<(HostPath, String)>) -> Vec<
     };
     let mut paths = Vec::new();
     for entry in list(folder) {
-        let has_end = |ends: &[&str]| ends.iter().any(|end| entry.name.ends_with(end));
-        if entry.kind == Kind::Folder && entry.name.ends_with(".d") {
+        let end = Path::new(&entry.name).extension();
+        let has_end = |ends: &[&str]| {
+            ends.iter()
+                .any(|known| end.is_some_and(|end| end == *known))
+        };
+        if entry.kind == Kind::Folder && has_end(&["d"]) {
             // Only drop-ins of units that may be ours are worth a look into the folder.
             if ["docker", "buildkit", "container"]
                 .iter()
@@ -74,7 +81,7 @@ fn candidates(folder: PathBuf, unreadable: &mut Vec<(HostPath, String)>) -> Vec<
             {
                 paths.extend(list(entry.path).into_iter().map(|drop_in| drop_in.path));
             }
-        } else if entry.kind != Kind::Folder && has_end(&[".service", ".socket"]) {
+        } else if entry.kind != Kind::Folder && has_end(&["service", "socket"]) {
             paths.push(entry.path);
         }
     }
@@ -82,7 +89,7 @@ fn candidates(folder: PathBuf, unreadable: &mut Vec<(HostPath, String)>) -> Vec<
 }
 
 /// Describes a unit if it mentions one of the daemons.
-fn unit(path: &std::path::Path) -> Option<ConfigFile> {
+fn unit(path: &Path) -> Option<ConfigFile> {
     let is_named_so = path.to_string_lossy().contains("buildkit");
     let text = match host::read_text(path) {
         Ok(text) => text,

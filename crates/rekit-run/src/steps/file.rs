@@ -27,7 +27,7 @@ struct Target<'a> {
     before: &'a FileState,
 }
 
-fn target<'a>(action: &'a Action) -> Target<'a> {
+fn target(action: &Action) -> Target<'_> {
     match action {
         Action::RewriteRecord {
             store,
@@ -138,9 +138,9 @@ pub(super) async fn prepare_undo<W: ReadWorld, J: Journal>(
     let made =
         make(scene.action, old.as_ref(), journal)?.map(|(bytes, _)| Digest::of(bytes.expose()));
     let was = match &old {
-        Some((bytes, mode)) => Some(Kept {
-            blob: keep(journal, bytes)?,
-            mode: *mode,
+        Some((content, bits)) => Some(Kept {
+            blob: keep(journal, content)?,
+            mode: *bits,
         }),
         None => None,
     };

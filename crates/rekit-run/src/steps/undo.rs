@@ -18,6 +18,7 @@ const DRAIN_LIMIT_SECONDS: u32 = 600;
 const STOP_TIMEOUT_SECONDS: u32 = 120;
 
 /// Takes a step back.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of undo")]
 pub async fn undo<W: ChangeWorld, J: Journal>(
     undo: &Undo,
     world: &mut W,

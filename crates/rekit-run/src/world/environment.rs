@@ -2,11 +2,6 @@
 //!
 //! Invariant: paths are resolved here exactly as the docker CLI and buildx resolve them; nobody else reads a variable.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the one door to the process's environment"
-)]
-
 use std::{
     collections::BTreeMap,
     env,
@@ -150,7 +145,7 @@ impl Surroundings {
             .unwrap_or_default()
     }
 
-    /// Returns the endpoint of the `default` context: DOCKER_HOST as docker understands it, else the usual socket or the usual TLS port.
+    /// Returns the endpoint of the `default` context: `DOCKER_HOST` as docker understands it, else the usual socket or the usual TLS port.
     pub fn default_endpoint(&self) -> String {
         match self.variable("DOCKER_HOST").map(str::trim) {
             Some(host) if !host.is_empty() => spell_endpoint(host),

@@ -107,6 +107,7 @@ impl FakeWorld {
     }
 
     /// Puts a container there.
+    #[expect(clippy::too_many_arguments, reason = "a container has that many sides")]
     pub fn add_container(
         &mut self,
         host: &HostId,
@@ -378,9 +379,10 @@ impl ChangeWorld for FakeWorld {
 
     async fn wait_ready(&mut self, host: &HostId, container: &ContainerName) -> Answer<String> {
         self.step()?;
-        match self.container_mut(host, container)?.facts.running {
-            true => Ok("v0".to_owned()),
-            false => Err(WorldError::failed("the daemon", "it does not run")),
+        if self.container_mut(host, container)?.facts.running {
+            Ok("v0".to_owned())
+        } else {
+            Err(WorldError::failed("the daemon", "it does not run"))
         }
     }
 

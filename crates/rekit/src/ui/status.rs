@@ -19,6 +19,9 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
         0 => "Generation 0 is in force: what was there before rekit.\n".to_owned(),
         number => format!("Generation {number} is in force.\n"),
     };
+    if standing.at_work {
+        text.push_str("Another rekit is at work now.\n");
+    }
     match &standing.open_run {
         Some(run) => text.push_str(&open_run(run, style)),
         None => text.push_str("No run is open.\n"),

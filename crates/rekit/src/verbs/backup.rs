@@ -44,10 +44,7 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
 async fn create(call: &Call<'_>, builders: &[String]) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let inventory = call.look().await?;
-    let session = call.silent();
-    let plan = call
-        .looking(session.plan_backup(&inventory, builders))
-        .await??;
+    let plan = call.silent().plan_backup(&inventory, builders)?;
     let room = ui::plan::room(&plan, &inventory);
     let told = change::carry_out(call, plan, &room).await?;
     let archives = &told.outcomes.archives;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
-    let Some(open) = call.silent().open_run()? else {
+    let Some(open) = call.open_run()? else {
         let nothing = document("rekit/result", document::no_run());
         call.output
             .give(&nothing, |_| "Nothing to do: no run is open.\n".to_owned());

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    if let Some(open) = call.silent().open_run()? {
+    if let Some(open) = call.open_run()? {
         if arguments.generation.is_some() {
             call.refuse_open_run()?;
         }

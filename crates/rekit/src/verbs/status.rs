@@ -10,11 +10,14 @@ use crate::{
 
 pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     let session = call.silent();
+    let at_work = call.is_at_work();
     let open = session.open_run()?;
     let history = session.history()?;
     let parked = history.parked();
     let mut next: Vec<String> = Vec::new();
-    if open.is_some() {
+    if at_work {
+        next.push("another rekit is at work: wait until it has ended".to_owned());
+    } else if open.is_some() {
         next.extend(OPEN_RUN_NEXT.map(str::to_owned));
     } else {
         if let Some(previous) = history.previous() {
@@ -33,6 +36,7 @@ pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     };
     let standing = Standing {
         generation: history.current(),
+        at_work,
         open_run: open.as_ref().map(open_run),
         parked,
         next,

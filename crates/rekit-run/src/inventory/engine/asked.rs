@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rekit_core::{
     fact::Fact,
     inventory::{CachePlace, Engine, Host, PlaceKind, Store},
-    name::{HostId, HostPath},
+    name::{HostId, HostPath, NodeName},
 };
 
 use super::{
@@ -13,7 +13,9 @@ use super::{
     nodes::{self, NodeAnswer, NodePlace, NodeQuestion},
 };
 use crate::{
-    inventory::{Limits, caches, foundations::Foundations, record::NodeAddress, together},
+    inventory::{
+        Limits, caches, foundations::Foundations, record::NodeAddress, store::Claim, together,
+    },
     world::{clock::Deadline, host as files},
 };
 
@@ -133,7 +135,11 @@ impl Asked {
     }
 
     /// Returns the places where the engines keep cache, each engine once though several endpoints may lead to it.
-    pub(in crate::inventory) fn places(&self, stores: &[Store]) -> Vec<CachePlace> {
+    pub(in crate::inventory) fn places(
+        &self,
+        stores: &[Store],
+        claims: &[Claim],
+    ) -> Vec<CachePlace> {
         let mut seen = BTreeSet::new();
         let mut places = Vec::new();
         for asked in &self.hosts {
@@ -145,7 +151,10 @@ impl Asked {
             }
             places.push(asked.embedded(engine));
             places.extend(engine.volumes.iter().map(|volume| {
-                let used_by = self.users(stores, &engine.id, volume.name.as_str());
+                let mut used_by = self.users(stores, &engine.id, volume.name.as_str());
+                if used_by.is_empty() {
+                    used_by = claimants(claims, volume.name.as_str());
+                }
                 CachePlace {
                     kind: if used_by.is_empty() {
                         PlaceKind::OrphanVolume
@@ -197,6 +206,18 @@ impl Asked {
     pub(in crate::inventory) fn into_hosts(self) -> Vec<Host> {
         self.hosts.into_iter().map(|asked| asked.host).collect()
     }
+}
+
+/// Lists the builders whose records do not parse and that may name the volume's node.
+fn claimants(claims: &[Claim], volume: &str) -> Vec<String> {
+    let Some(node) = NodeName::of_volume(volume) else {
+        return Vec::new();
+    };
+    claims
+        .iter()
+        .filter(|claim| claim.covers(&node))
+        .map(|claim| format!("{}/{node}", claim.builder))
+        .collect()
 }
 
 impl AskedHost {

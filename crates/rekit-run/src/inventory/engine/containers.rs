@@ -58,6 +58,7 @@ pub(super) fn container(detail: &ContainerDetail, raw: &Value) -> Option<HostCon
         .iter()
         .any(|mount| is_state(&mount.destination));
     Some(HostContainer {
+        parked: None,
         name: detail.name.trim_start_matches('/').parse().ok()?,
         id: detail.id.parse().ok()?,
         image: detail.config.image.clone(),
@@ -125,6 +126,7 @@ fn describe(volume: &Volume, all: &[ContainerSummary]) -> Option<HostVolume> {
         reason: "it lies on another machine".to_owned(),
     };
     Some(HostVolume {
+        parked: None,
         name: volume.name.parse().ok()?,
         created_at: volume.created_at.clone(),
         driver: volume.driver.clone(),

@@ -16,23 +16,28 @@ use rekit_core::{
 use super::dial;
 use crate::world::clock::Deadline;
 
-/// Connects to a daemon and asks everything at once over that connection.
+/// Connects to a daemon within `limit` and asks everything at once over that connection.
 pub(super) async fn ask(address: &Address, deadline: Deadline, limit: Duration) -> Fact<Daemon> {
-    let limit = deadline.within(limit);
-    if limit.is_over() {
+    let first = deadline.within(limit);
+    if first.is_over() {
         return unreadable("no time was left to ask it".to_owned());
     }
-    let control = match address.connect(limit.left()).await {
+    let control = match address.connect(first.left()).await {
         Ok(control) => control,
         Err(error) => return unreadable(dial::reason(&error)),
     };
-    let left = || limit.left().max(Duration::from_millis(1));
+    // It lives. Counting thousands of records for the first time takes it seconds: it gets what time there is.
+    let least = Duration::from_millis(1);
+    let (left, brief) = (
+        deadline.left().max(least),
+        deadline.within(limit).left().max(least),
+    );
     let (info, workers, usage, history, active) = tokio::join!(
-        control.info(left()),
-        control.list_workers(left()),
-        usage(&control, left()),
-        history(&control, left()),
-        active(&control, left()),
+        control.info(brief),
+        control.list_workers(brief),
+        usage(&control, left),
+        history(&control, left),
+        active(&control, brief),
     );
     let workers = match workers {
         Ok(workers) => workers,

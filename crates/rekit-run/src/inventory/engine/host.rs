@@ -14,7 +14,7 @@ use rekit_core::{
 
 use super::{
     containers, daemon, dial,
-    nodes::{NodeAnswer, NodeQuestion},
+    nodes::{NodeAnswer, NodeQuestion, Through},
 };
 use crate::{
     inventory::{Limits, caches, endpoints::Endpoint, standalone, together},
@@ -39,7 +39,8 @@ pub(super) async fn ask(
     limits: Limits,
 ) -> AskedHost {
     let limit = deadline.within(limits.endpoint);
-    let looked = tokio::time::timeout_at(limit.instant(), look(&endpoint, limits.endpoint)).await;
+    let looked =
+        tokio::time::timeout_at(limit.instant(), Box::pin(look(&endpoint, limits.endpoint))).await;
     let answer = looked.unwrap_or_else(|_| {
         Err(format!(
             "no answer within {} ms",
@@ -147,6 +148,12 @@ impl Seen {
             .collect();
         let volumes = containers::volumes(&self.volumes, &self.all, &containers);
         let embedded = Address::EngineEmbedded(self.connection.clone());
+        let through = Through {
+            connection: self.connection.clone(),
+            is_local,
+            deadline,
+            limit: limits.endpoint,
+        };
         let nodes: Vec<_> = questions
             .into_iter()
             .map(|question| {
@@ -154,13 +161,7 @@ impl Seen {
                     .details
                     .iter()
                     .find(|(_, container)| container.name == question.container);
-                question.ask(
-                    self.connection.clone(),
-                    container,
-                    is_local,
-                    deadline,
-                    limits,
-                )
+                question.ask(container, through.clone())
             })
             .collect();
         let measures = volumes

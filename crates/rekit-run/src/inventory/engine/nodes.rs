@@ -1,6 +1,6 @@
 //! The daemons of builders' nodes, and those that no engine knows of.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use rekit_buildkit::{ContainerDetail, Daemon as Address, Engine as Connection};
 use rekit_core::{
@@ -36,6 +36,15 @@ pub(super) struct NodeAnswer {
     pub(super) daemon: Fact<Daemon>,
 }
 
+/// The engine through which a node is asked.
+#[derive(Clone)]
+pub(super) struct Through {
+    pub(super) connection: Connection,
+    pub(super) is_local: bool,
+    pub(super) deadline: Deadline,
+    pub(super) limit: Duration,
+}
+
 impl NodeQuestion {
     /// Answers for a node that cannot be asked.
     pub(super) fn unanswered(self, status: &str, reason: &str) -> NodeAnswer {
@@ -51,11 +60,8 @@ impl NodeQuestion {
     /// Asks the daemon in the node's container, if it runs and is one.
     pub(super) fn ask(
         self,
-        connection: Connection,
         container: Option<&(ContainerDetail, HostContainer)>,
-        is_local: bool,
-        deadline: Deadline,
-        limits: Limits,
+        through: Through,
     ) -> impl Future<Output = NodeAnswer> + Send + 'static {
         let found = container.cloned();
         async move {
@@ -75,14 +81,14 @@ impl NodeQuestion {
                 let said = &container.status;
                 return self.unanswered(status, &format!("the container `{name}` is {said}"));
             }
-            let address = direct(&detail, is_local).unwrap_or(Address::InContainer {
-                engine: connection,
+            let address = direct(&detail, through.is_local).unwrap_or(Address::InContainer {
+                engine: through.connection,
                 container: container.id.to_string(),
             });
             NodeAnswer {
                 place: self.place,
                 status: status.to_owned(),
-                daemon: daemon::ask(&address, deadline, limits.endpoint).await,
+                daemon: daemon::ask(&address, through.deadline, through.limit).await,
             }
         }
     }

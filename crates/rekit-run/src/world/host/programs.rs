@@ -32,6 +32,9 @@ pub enum RunError {
     /// It could not be started.
     #[error("does not start: {}", start_failure(.0))]
     Start(io::Error),
+    /// There was no time to ask it.
+    #[error("not asked: there was no time for it")]
+    NotAsked,
     /// It did not end in time; it and its children were ended.
     #[error("no answer within {} ms", .0.as_millis())]
     OutOfTime(Duration),
@@ -49,13 +52,17 @@ fn start_failure(error: &io::Error) -> String {
         .to_lowercase()
 }
 
-/// Runs a program with just these variables, in a process group of its own, which is ended when `limit` is over.
+/// Runs a program with just these variables, in a process group of its own, which is ended when `limit` is over. Without
+/// any time it is not started at all.
 pub async fn run(
     program: &Path,
     arguments: &[&str],
     variables: &[(&str, &str)],
     limit: Duration,
 ) -> Result<Output, RunError> {
+    if limit.is_zero() {
+        return Err(RunError::NotAsked);
+    }
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()

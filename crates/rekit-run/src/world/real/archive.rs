@@ -19,7 +19,7 @@ use rekit_core::{
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Answer, ArchiveState, Archived, WorldError, helper};
+use super::{Answer, ArchiveState, Archived, WorldError, engine::KILLED, helper};
 use crate::world::path_of;
 
 /// The tree of an archive that holds a daemon's state.
@@ -31,18 +31,18 @@ const LIMIT_BYTES: u64 = 64 << 20;
 /// The file that buildkitd removes when it has closed its databases (facts.md, fact 6).
 const DAEMON_LOCK: &str = "buildkitd.lock";
 
-pub(super) fn state(archives: &Path, archive: &ArchiveId) -> Answer<ArchiveState> {
+pub(super) fn state(archives: &Path, archive: &ArchiveId) -> ArchiveState {
     if archives.join(archive.as_str()).join("SHA256SUMS").exists() {
-        return Ok(ArchiveState::Whole);
+        return ArchiveState::Whole;
     }
     let begun = [archive.to_string(), format!("{archive}.partial")]
         .iter()
         .any(|name| archives.join(name).exists());
-    Ok(if begun {
+    if begun {
         ArchiveState::Partial
     } else {
         ArchiveState::Absent
-    })
+    }
 }
 
 pub(super) fn discard(archives: &Path, archive: &ArchiveId) -> Answer<()> {
@@ -92,7 +92,7 @@ pub(super) fn save_paths(
     archive: &ArchiveId,
     paths: &[HostPath],
 ) -> Answer<Archived> {
-    if state(archives, archive)? == ArchiveState::Whole {
+    if state(archives, archive) == ArchiveState::Whole {
         return counts(&archives.join(archive.as_str()));
     }
     discard(archives, archive)?;
@@ -172,13 +172,14 @@ pub(super) async fn save_state(
     volume: &VolumeName,
     listener: &dyn Fn(Event),
 ) -> Answer<Archived> {
-    if state(archives, archive)? == ArchiveState::Whole {
+    if state(archives, archive) == ArchiveState::Whole {
         return counts(&archives.join(archive.as_str()));
     }
     discard(archives, archive)?;
     let failed =
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
     let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
+    let description = helper::describe(engine, volume).await?;
     let (mut writer, consistency) = match helper::direct_path(engine, volume).await? {
         Some(root) => {
             let open = root.join(DAEMON_LOCK).exists();
@@ -200,10 +201,9 @@ pub(super) async fn save_state(
         }
         None => (
             helper::pack(engine, volume, writer, listener).await?,
-            Consistency::CleanStop,
+            seen_from_outside(&description),
         ),
     };
-    let description = helper::describe(engine, volume).await?;
     let bytes = serde_json::to_vec_pretty(&description)
         .map_err(|error| WorldError::failed("the description of the state", error))?;
     writer
@@ -217,6 +217,17 @@ pub(super) async fn save_state(
         })
         .map_err(failed)?;
     counts(&archives.join(archive.as_str()))
+}
+
+/// Returns how a state was left, judged by the exit code of its daemon: the only sign without a look into the volume.
+fn seen_from_outside(description: &serde_json::Value) -> Consistency {
+    let containers = description["containers"].as_array();
+    let killed = |container: &serde_json::Value| container["State"]["ExitCode"] == KILLED;
+    if containers.is_some_and(|containers| containers.iter().any(killed)) {
+        Consistency::CrashConsistent
+    } else {
+        Consistency::CleanStop
+    }
 }
 
 fn counts(path: &Path) -> Answer<Archived> {

@@ -142,7 +142,7 @@ pub(super) async fn lock(store: Option<&HostPath>) -> Answer<Option<File>> {
                 return Err(WorldError::Refused { why });
             }
             Err(std::fs::TryLockError::WouldBlock) => {
-                tokio::time::sleep(Duration::from_millis(20)).await
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct FrontEnd<'a> {
 }
 
 impl<'a> FrontEnd<'a> {
-    pub(super) async fn new(
+    pub(super) fn new(
         world: &'a RealWorld<'a>,
         store: &Path,
         claim: &'a Claim,
@@ -69,7 +69,7 @@ impl<'a> FrontEnd<'a> {
         std::fs::write(project.join("compose.yaml"), compose).map_err(failed)?;
         let mut variables = variables.clone();
         variables.insert("BUILDX_CONFIG".to_owned(), copy.display().to_string());
-        variables.insert("BUILDX_BUILDER".to_owned(), claim.builder.clone());
+        choose(claim, &mut variables);
         Ok(Self {
             world,
             claim,
@@ -191,6 +191,19 @@ impl<'a> FrontEnd<'a> {
             why.to_owned(),
         )
     }
+}
+
+/// Sets the variables that make every front end use a builder. buildx takes a context's own builder only in that context.
+fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
+    let is_context = claim
+        .daemons
+        .iter()
+        .all(|daemon| daemon.container.is_none());
+    if is_context && claim.builder != "default" {
+        variables.remove("DOCKER_HOST");
+        variables.insert("DOCKER_CONTEXT".to_owned(), claim.builder.clone());
+    }
+    variables.insert("BUILDX_BUILDER".to_owned(), claim.builder.clone());
 }
 
 /// Copies what a front end needs of a store: records, selection, the key of local sources.

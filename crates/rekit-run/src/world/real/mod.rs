@@ -163,7 +163,7 @@ impl ReadWorld for RealWorld<'_> {
     }
 
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
-        archive::state(&self.archives(), archive)
+        Ok(archive::state(&self.archives(), archive))
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {

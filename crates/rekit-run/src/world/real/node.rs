@@ -92,11 +92,12 @@ fn apply_option(
         "network" => host["NetworkMode"] = Value::from(value),
         "memory" => host["Memory"] = Value::from(bytes(value).ok_or_else(refused)?),
         "memory-swap" => {
-            host["MemorySwap"] = Value::from(if value == "-1" {
-                -1
+            let swap = if value == "-1" {
+                Some(-1)
             } else {
-                bytes(value).ok_or_else(refused)?
-            })
+                bytes(value)
+            };
+            host["MemorySwap"] = Value::from(swap.ok_or_else(refused)?);
         }
         "cpu-period" => host["CpuPeriod"] = number()?,
         "cpu-quota" => host["CpuQuota"] = number()?,

@@ -154,7 +154,7 @@ pub(super) async fn validate(
             what,
             seconds: 0,
             limit: 0,
-        })
+        });
     };
     for claim in claims {
         let builder = &claim.builder;
@@ -175,7 +175,7 @@ pub(super) async fn validate(
             ));
         }
         waiting(format!("{builder}: docker buildx build"));
-        let front = front_end::FrontEnd::new(world, store, claim, variables).await?;
+        let front = front_end::FrontEnd::new(world, store, claim, variables)?;
         proofs.push(format!("{builder}: {}", front.buildx().await?));
         waiting(format!("{builder}: docker compose build"));
         proofs.push(format!("{builder}: {}", front.compose().await?));

@@ -59,6 +59,10 @@ fn append(
     }
     let mut header = tar::Header::new_gnu();
     header.set_metadata_in_mode(&metadata, tar::HeaderMode::Complete);
+    if !metadata.is_file() {
+        // Not brought back for folders and links, and equal folders must give equal bytes.
+        header.set_mtime(0);
+    }
     if metadata.is_symlink() {
         return tar.append_link(&mut header, name, std::fs::read_link(place)?);
     }

@@ -1,0 +1,516 @@
+//! Conformance: each kind of step and undo on a real engine, run twice, taken back twice, and the world compared.
+//!
+//! The fake world of the model check promises the same things; here they are seen.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, prepares files itself, and tells one story from top to bottom"
+)]
+
+use std::collections::BTreeMap;
+
+use rekit_core::{
+    name::{Digest, HostId, HostPath, NameError, NodeName},
+    next::{Observed, Stage},
+    record::{NodeEdit, RecordEdit},
+    step::{Action, FileState, Identity, JsonEdit, Kept, NodePlace, StepId, VolumePlace},
+    undo::Outcome,
+};
+use rekit_lab::{Lab, LabOptions};
+use rekit_run::{
+    journal::{Journal, MemoryJournal},
+    steps::{self, Scene},
+    world::{ForeignBytes, Labels, ReadWorld, real::RealWorld},
+};
+
+fn name<T: std::str::FromStr<Err = NameError>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+/// A lab with one small builder, its world, and a journal.
+struct Bench {
+    lab: Lab,
+    host: HostId,
+    journal: MemoryJournal,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let lab = Lab::up(LabOptions::default())
+            .expect("a private engine; `rekit-lab setup` installs what is missing");
+        lab.buildkit_image("0.32.2").unwrap();
+        lab.docker(&["buildx", "create", "--name", "team", "--bootstrap"])
+            .unwrap();
+        let host = name(&format!("unix://{}", lab.socket().display()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        Self {
+            lab,
+            host,
+            journal: MemoryJournal::default(),
+            runtime,
+        }
+    }
+
+    fn world(&self) -> RealWorld<'static> {
+        let variables = self.lab.env().clone();
+        RealWorld::new(
+            BTreeMap::new(),
+            self.lab.root().join("rekit"),
+            variables,
+            &|_| {},
+            &|| false,
+        )
+    }
+
+    fn path(&self, below_home: &str) -> HostPath {
+        HostPath::from(self.lab.home().join(below_home).to_str().unwrap())
+    }
+
+    fn store(&self) -> HostPath {
+        HostPath::from(self.lab.buildx_config().to_str().unwrap())
+    }
+
+    fn file(&self, path: &HostPath) -> FileState {
+        self.runtime.block_on(self.world().file(path)).unwrap()
+    }
+
+    fn node(&self, node: &str) -> NodePlace {
+        let node: NodeName = name(node);
+        let facts = self
+            .runtime
+            .block_on(self.world().container(&self.host, &node.container()))
+            .unwrap()
+            .unwrap();
+        NodePlace {
+            host: self.host.clone(),
+            container: node.container(),
+            identity: Identity::Id { id: facts.id },
+            volume: node.volume(),
+        }
+    }
+
+    fn volume(&self, node: &str) -> VolumePlace {
+        let node: NodeName = name(node);
+        let facts = self
+            .runtime
+            .block_on(self.world().volume(&self.host, &node.volume()))
+            .unwrap()
+            .unwrap();
+        VolumePlace {
+            host: self.host.clone(),
+            volume: node.volume(),
+            created_at: facts.created_at,
+        }
+    }
+
+    /// What a step can change, in a form that compares: containers, volumes, files of the home.
+    fn picture(&self) -> BTreeMap<String, String> {
+        let mut picture = BTreeMap::new();
+        let containers = self
+            .lab
+            .docker(&["ps", "-a", "--format", "{{.Names}} {{.State}}"])
+            .unwrap();
+        for container in containers.lines().filter_map(|line| line.split(' ').next()) {
+            let format =
+                "{{.State.Running}} {{.HostConfig.RestartPolicy.Name}} {{.Config.Image}} {{.Args}}";
+            picture.insert(
+                container.to_owned(),
+                self.lab
+                    .docker(&["inspect", "--format", format, container])
+                    .unwrap(),
+            );
+        }
+        picture.insert(
+            "volumes".to_owned(),
+            self.lab.docker(&["volume", "ls", "-q"]).unwrap(),
+        );
+        for entry in [
+            "project",
+            ".docker/contexts",
+            ".docker/buildx/instances",
+            ".docker/buildx/refs",
+            ".docker/config.json",
+        ] {
+            let path = self.lab.home().join(entry);
+            if path.exists() {
+                picture.insert(
+                    entry.to_owned(),
+                    rekit_archive::tree_digest(&path, &options())
+                        .map_or_else(|e| e.to_string(), |d| d.to_string()),
+                );
+            }
+        }
+        picture
+    }
+
+    /// Brings a step about twice; returns its undo and its outcome.
+    fn apply(&mut self, number: u32, action: &Action) -> (rekit_core::undo::Undo, Outcome) {
+        let labels = Labels {
+            run: name("conformance"),
+            step: StepId(number),
+        };
+        let mut world = self.world();
+        let kind = action.kind();
+        let pending = Scene {
+            action,
+            stage: &Stage::Pending,
+            labels: labels.clone(),
+        };
+        let observed = self
+            .runtime
+            .block_on(steps::observe(&pending, &world))
+            .unwrap();
+        assert_eq!(observed, Observed::Before, "{kind}");
+        let undo = self
+            .runtime
+            .block_on(steps::prepare_undo(&pending, &world, &mut self.journal))
+            .unwrap();
+        let stage = Stage::Started(undo.clone());
+        let started = Scene {
+            action,
+            stage: &stage,
+            labels,
+        };
+        let outcome = self
+            .runtime
+            .block_on(steps::effect(&started, &mut world, &mut self.journal))
+            .unwrap();
+        let observed = self
+            .runtime
+            .block_on(steps::observe(&started, &world))
+            .unwrap();
+        assert!(
+            !matches!(observed, Observed::Foreign(_)),
+            "{kind} after its effect: {observed:?}"
+        );
+        self.runtime
+            .block_on(steps::effect(&started, &mut world, &mut self.journal))
+            .unwrap_or_else(|error| panic!("{kind} a second time: {error}"));
+        (undo, outcome)
+    }
+
+    fn undo(&self, undo: &rekit_core::undo::Undo) {
+        let mut world = self.world();
+        for _ in 0..2 {
+            self.runtime
+                .block_on(steps::undo(undo, &mut world, &self.journal))
+                .unwrap();
+        }
+    }
+
+    /// Brings a step about and takes it back; the world must be as before.
+    fn there_and_back(&mut self, number: u32, action: &Action) -> Outcome {
+        let before = self.picture();
+        let (undo, outcome) = self.apply(number, action);
+        self.undo(&undo);
+        assert_eq!(self.picture(), before, "{} taken back", action.kind());
+        outcome
+    }
+}
+
+fn options() -> rekit_archive::CompareOptions {
+    rekit_archive::CompareOptions {
+        times: false,
+        leave_out: Vec::new(),
+    }
+}
+
+#[test]
+fn r1_4_2_each_file_step_can_be_taken_back() {
+    let mut bench = Bench::new();
+    let store = bench.store();
+    let record = store.join("instances").join("team");
+    let before = bench.file(&record);
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    bench.there_and_back(
+        1,
+        &Action::RewriteRecord {
+            store: store.clone(),
+            record: record.clone(),
+            before: before.clone(),
+            edit,
+        },
+    );
+    bench.there_and_back(
+        2,
+        &Action::RemoveFile {
+            path: record,
+            store: Some(store.clone()),
+            before,
+        },
+    );
+    let current = store.join("current");
+    let before = bench.file(&current);
+    let content = r#"{"Key":"x","Name":"team","Global":false}"#.to_owned();
+    bench.there_and_back(
+        3,
+        &Action::WriteFile {
+            path: current,
+            store: Some(store.clone()),
+            before,
+            mode: 0o600,
+            content,
+        },
+    );
+    let fresh = bench.path("project/new/file");
+    let write = Action::WriteFile {
+        path: fresh,
+        store: None,
+        before: FileState::Absent {},
+        mode: 0o644,
+        content: "x".to_owned(),
+    };
+    let (undo, _) = bench.apply(4, &write);
+    bench.undo(&undo);
+    let config = bench.path(".docker/config.json");
+    std::fs::write(
+        bench.lab.home().join(".docker/config.json"),
+        "{\n\t\"x\": 1.0,\n\t\"currentContext\": \"gone\"\n}",
+    )
+    .unwrap();
+    let edits = vec![JsonEdit {
+        keys: vec!["currentContext".to_owned()],
+        value: None,
+    }];
+    let before = bench.file(&config);
+    bench.there_and_back(
+        5,
+        &Action::EditJson {
+            path: config.clone(),
+            before: before.clone(),
+            edits,
+        },
+    );
+    let blob = bench
+        .journal
+        .keep(&ForeignBytes::new(b"restored".to_vec()))
+        .unwrap();
+    bench.there_and_back(
+        6,
+        &Action::RestoreFile {
+            path: config,
+            store: None,
+            before,
+            blob: Some(Kept { blob, mode: 0o600 }),
+        },
+    );
+}
+
+#[test]
+fn r1_4_2_each_folder_step_can_be_taken_back() {
+    let mut bench = Bench::new();
+    let folder = bench.lab.home().join("project/refs");
+    std::fs::create_dir_all(folder.join("deep")).unwrap();
+    std::fs::write(folder.join("deep/file"), "content").unwrap();
+    std::os::unix::fs::symlink("deep/file", folder.join("link")).unwrap();
+    let path = bench.path("project/refs");
+    let blob = bench
+        .runtime
+        .block_on(bench.world().read_tree(&path))
+        .unwrap();
+    bench.there_and_back(
+        1,
+        &Action::RemoveTree {
+            path: path.clone(),
+            store: None,
+        },
+    );
+    let blob = bench.journal.keep(&blob).unwrap();
+    let gone = Action::RemoveTree {
+        path: path.clone(),
+        store: None,
+    };
+    bench.apply(2, &gone);
+    bench.there_and_back(
+        3,
+        &Action::RestoreTree {
+            path,
+            store: None,
+            blob,
+        },
+    );
+}
+
+#[test]
+fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
+    let mut bench = Bench::new();
+    let host = bench.host.clone();
+    let record = bench.store().join("instances").join("team");
+    let before = bench.file(&record);
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    let image = name("moby/buildkit:buildx-stable-1");
+    let boot = Action::BootNode {
+        host: host.clone(),
+        node: name("team0-g1"),
+        image,
+        record,
+        before,
+        edit,
+    };
+    let outcome = bench.there_and_back(1, &boot);
+    assert_eq!(
+        outcome,
+        Outcome::Booted {
+            version: "v0.32.2".to_owned()
+        }
+    );
+    let node = bench.node("team0");
+    let platforms = vec![name("linux/amd64"), name("linux/arm64")];
+    bench.there_and_back(
+        2,
+        &Action::ProbeNode {
+            host: host.clone(),
+            container: node.container.clone(),
+            platforms,
+        },
+    );
+    bench.there_and_back(
+        3,
+        &Action::Drain {
+            node: node.clone(),
+            grace_seconds: 1,
+            limit_seconds: 5,
+            cut: false,
+        },
+    );
+    bench.there_and_back(
+        4,
+        &Action::StopNode {
+            node: node.clone(),
+            timeout_seconds: 30,
+        },
+    );
+    let (started_again, outcome) = bench.apply(
+        5,
+        &Action::StopNode {
+            node: node.clone(),
+            timeout_seconds: 30,
+        },
+    );
+    assert!(
+        matches!(outcome, Outcome::Stopped { clean: true, .. }),
+        "{outcome:?}"
+    );
+    bench.there_and_back(6, &Action::Park { node: node.clone() });
+    bench.there_and_back(
+        7,
+        &Action::StartNode {
+            node: node.clone(),
+            restart_policy: "unless-stopped".to_owned(),
+        },
+    );
+    let volume = bench.volume("team0");
+    let archive = Action::ArchiveState {
+        archive: name("team0"),
+        volume: volume.clone(),
+        container: Some(node.container.clone()),
+    };
+    bench.apply(8, &archive);
+    let (_, outcome) = bench.apply(
+        9,
+        &Action::VerifyArchive {
+            archive: name("team0"),
+        },
+    );
+    assert!(matches!(outcome, Outcome::Verified { .. }));
+    let (container_back, _) = bench.apply(10, &Action::RemoveContainer { node });
+    let content = |bench: &Bench| {
+        rekit_archive::tree_digest(
+            &bench.lab.volume("buildx_buildkit_team0_state").unwrap(),
+            &leaving_scratch(),
+        )
+        .unwrap()
+    };
+    let before = content(&bench);
+    let remove = Action::RemoveVolume {
+        volume,
+        archive: name("team0"),
+        verified_by: StepId(9),
+    };
+    let (volume_back, _) = bench.apply(11, &remove);
+    bench.undo(&volume_back);
+    assert_eq!(
+        content(&bench),
+        before,
+        "r1_3_2: the restored state is the removed one"
+    );
+    bench.undo(&container_back);
+    // The container that was made again has another id, so its start is planned anew, as a rollback does.
+    drop(started_again);
+    let node = bench.node("team0");
+    bench.apply(
+        12,
+        &Action::StartNode {
+            node,
+            restart_policy: "unless-stopped".to_owned(),
+        },
+    );
+}
+
+/// What rekit does not archive, because the daemon makes it anew at each start (facts.md, part 3).
+fn leaving_scratch() -> rekit_archive::CompareOptions {
+    let scratch = [
+        "buildkitd.lock",
+        "runc-overlayfs/executor",
+        "runc-overlayfs/content/ingest",
+        "net",
+    ];
+    rekit_archive::CompareOptions {
+        times: false,
+        leave_out: scratch.map(Into::into).to_vec(),
+    }
+}
+
+#[test]
+fn a_file_that_somebody_changed_is_not_overwritten() {
+    let mut bench = Bench::new();
+    let path = bench.path("project/file");
+    let place = bench.lab.home().join("project/file");
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(&place, "before").unwrap();
+    let before = bench.file(&path);
+    assert_eq!(
+        before,
+        FileState::Present {
+            digest: Digest::of(b"before")
+        }
+    );
+    let write = Action::WriteFile {
+        path,
+        store: None,
+        before,
+        mode: 0o600,
+        content: "ours".to_owned(),
+    };
+    let (undo, _) = bench.apply(1, &write);
+    std::fs::write(&place, "theirs").unwrap();
+    let mut world = bench.world();
+    assert!(
+        bench
+            .runtime
+            .block_on(steps::undo(&undo, &mut world, &bench.journal))
+            .is_err()
+    );
+    assert_eq!(std::fs::read_to_string(place).unwrap(), "theirs");
+}

@@ -1,0 +1,17 @@
+//! rekit from end to end: the built program on real engines and real daemons, each test in a lab of its own.
+//!
+//! One binary, so that the tests of all themes share the machine's cores. Names of tests bear the requirements that they show.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests look at the machine itself, past rekit, and fail where they stand"
+)]
+
+mod bad_input;
+mod finalize;
+mod ladder;
+mod reinstall;
+mod rollback;
+
+mod support;
+mod without_root;

@@ -1,0 +1,11 @@
+//! What every theme needs: a broken machine, rekit and docker on it, and exact comparisons.
+
+mod answer;
+mod build;
+mod machine;
+mod world;
+
+pub(crate) use answer::Answer;
+pub(crate) use build::Export;
+pub(crate) use machine::Machine;
+pub(crate) use world::{World, differences, remnants};
