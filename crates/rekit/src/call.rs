@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
 
     /// Returns everything found.
     pub(crate) async fn look(&self) -> Result<Inventory, Failure> {
-        self.looking(self.silent().look()).await
+        self.looking(Box::pin(self.silent().look())).await
     }
 
     /// Does what changes nothing; the first signal ends it.

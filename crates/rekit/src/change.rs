@@ -93,7 +93,9 @@ pub(crate) async fn follow(
     let began = Instant::now();
     let progress = Progress::new(plan, call.output);
     let listener = |event| progress.tell(&event);
-    let applied = call.changing(work(&call.session(&listener))).await;
+    let applied = call
+        .changing(Box::pin(work(&call.session(&listener))))
+        .await;
     progress.end();
     let applied = applied??;
     // The run is over and journalled; that the journal cannot be read back now is no failure of it.

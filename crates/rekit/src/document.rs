@@ -385,5 +385,6 @@ pub(crate) struct Explanation {
     pub(crate) code: &'static str,
     pub(crate) title: &'static str,
     pub(crate) severity: rekit_core::finding::Severity,
-    pub(crate) explanation: &'static str,
+    /// Why it happens, what it does, and how to get rid of it.
+    pub(crate) text: &'static str,
 }

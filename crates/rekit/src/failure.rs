@@ -16,14 +16,14 @@ pub(crate) struct Failure {
     /// A stable word for scripts.
     pub(crate) code: &'static str,
     /// What failed.
-    pub(crate) message: String,
+    pub(crate) message: Box<str>,
     /// Why, outermost first.
     pub(crate) cause: Vec<String>,
     /// The place in a file, underlined.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) place: Option<String>,
+    pub(crate) place: Option<Box<str>>,
     /// Where things stand.
-    pub(crate) state: String,
+    pub(crate) state: Box<str>,
     /// What to do.
     pub(crate) next: Vec<String>,
 }
@@ -38,14 +38,14 @@ pub(crate) const OPEN_RUN_NEXT: [&str; 2] = [
 
 impl Failure {
     /// Makes a failure that changed nothing.
-    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<Box<str>>) -> Self {
         Self {
             exit,
             code,
             message: message.into(),
             cause: Vec::new(),
             place: None,
-            state: UNTOUCHED.to_owned(),
+            state: UNTOUCHED.into(),
             next: Vec::new(),
         }
     }
@@ -69,7 +69,7 @@ impl Failure {
     /// Adds the place in a file.
     #[must_use]
     pub(crate) fn at(mut self, place: String) -> Self {
-        self.place = Some(place);
+        self.place = Some(place.into());
         self
     }
 
@@ -85,7 +85,7 @@ impl Failure {
 
     /// Says where things stand.
     #[must_use]
-    pub(crate) fn standing(mut self, state: impl Into<String>) -> Self {
+    pub(crate) fn standing(mut self, state: impl Into<Box<str>>) -> Self {
         self.state = state.into();
         self
     }
@@ -184,6 +184,6 @@ pub(crate) fn world(error: &WorldError) -> Failure {
         WorldError::Changed { .. } => Failure::of(Exit::Refused, "moved", error),
         WorldError::Refused { .. } => Failure::of(Exit::Refused, "refused", error),
         WorldError::Interrupted => Failure::of(Exit::Interrupted, "interrupted", error),
-        error => Failure::of(Exit::Failed, "world", error),
+        WorldError::Failed { .. } => Failure::of(Exit::Failed, "world", error),
     }
 }

@@ -1,38 +1,43 @@
 //! Archives for a person.
 
-use super::style::{Style, Tone, bytes, clean, table};
+use super::style::{Style, Tone, bytes, clean, counted};
 use crate::document::{Archive, VerifiedArchive};
 
-/// Returns the archives as a table.
+/// Returns the archives, by name.
 pub(crate) fn archives(archives: &[Archive], style: &Style) -> String {
     if archives.is_empty() {
         return "There are no archives yet; `rekit backup create` makes one.\n".to_owned();
     }
-    let row = |archive: &Archive| {
-        let size = |size: Option<u64>| size.map(bytes).unwrap_or_default();
-        let holds = match (&archive.kind, &archive.volume, &archive.fault) {
-            (_, _, Some(fault)) => format!("not whole: {fault}"),
-            (_, Some(volume), _) => format!("state of volume {volume}"),
-            (Some(kind), ..) => kind.clone(),
-            _ => String::new(),
-        };
-        let files = archive
-            .files
-            .map(|files| files.to_string())
-            .unwrap_or_default();
-        vec![
-            archive.id.to_string(),
-            holds,
-            files,
-            size(archive.bytes),
-            size(archive.packed_bytes),
-        ]
+    archives
+        .iter()
+        .map(|archive| entry(archive, style))
+        .collect()
+}
+
+/// Returns an archive in two lines: its name whole, to be copied, and what it holds.
+fn entry(archive: &Archive, style: &Style) -> String {
+    let name = style.paint(Tone::Heading, archive.id.as_str());
+    let holds = match (&archive.fault, &archive.volume, &archive.kind) {
+        (Some(fault), ..) => style.paint(Tone::Care, &clean(&format!("not whole: {fault}"))),
+        (_, Some(volume), _) => clean(&format!("state of volume {volume}")),
+        (_, _, kind) => clean(kind.as_deref().unwrap_or_default()),
     };
-    table(
-        &["ARCHIVE", "HOLDS", "FILES", "SIZE", "PACKED"],
-        archives.iter().map(row).collect(),
-        style,
-    )
+    let sizes = match (archive.files, archive.bytes, archive.packed_bytes) {
+        (Some(files), Some(size), Some(packed)) => {
+            format!(
+                ", {}, {} packed to {}",
+                counted_large(files),
+                bytes(size),
+                bytes(packed)
+            )
+        }
+        _ => String::new(),
+    };
+    format!("{name}\n    {holds}{sizes}\n")
+}
+
+fn counted_large(files: u64) -> String {
+    counted(usize::try_from(files).unwrap_or(usize::MAX), "file")
 }
 
 /// Returns what was read back.

@@ -3,7 +3,12 @@
 use std::{cell::RefCell, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rekit_core::{event::Event, next::Turn, plan::Plan, step::StepId};
+use rekit_core::{
+    event::Event,
+    next::Turn,
+    plan::Plan,
+    step::{Step, StepId},
+};
 
 use super::{
     style::{Style, Tone, bytes, clean},
@@ -110,7 +115,12 @@ impl<'a> Progress<'a> {
             Event::StepAdopted { step } => self.finish(*step, "already so"),
             Event::Turned { why } => self.turn(why),
             Event::StepUndone { step } => {
-                self.line(&format!("{} taken back", self.named(*step)));
+                let kept = self
+                    .step(*step)
+                    .is_some_and(|step| words::leaves_no_trace(&step.action));
+                if !kept {
+                    self.line(&format!("{} taken back", self.named(*step)));
+                }
             }
             Event::UndoFailed { step, error } => {
                 let bad = self.style.paint(Tone::Bad, "cannot be taken back");
@@ -209,10 +219,14 @@ impl<'a> Progress<'a> {
         }
     }
 
+    fn step(&self, step: StepId) -> Option<&Step> {
+        self.plan.steps.iter().find(|known| known.id == step)
+    }
+
     fn named(&self, step: StepId) -> String {
         let steps = self.plan.steps.len();
         let width = steps.to_string().len();
-        let found = self.plan.steps.iter().find(|known| known.id == step);
+        let found = self.step(step);
         format!(
             "[{:>width$}/{steps}] {}",
             step.0,

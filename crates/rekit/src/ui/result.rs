@@ -1,13 +1,16 @@
 //! What was done, for a tired person: what changed, what is kept, how to go back, how to end it.
 
-use rekit_core::{history::Parked, plan::Purpose, step::StepId};
+use rekit_core::{history::Parked, plan::Purpose};
 
 use super::{
     plan::section,
     style::{Style, Tone, bytes, clean, counted},
     words,
 };
-use crate::document::{Outcomes, Remaining};
+use crate::document::{ArchivePlace, Outcomes, Remaining};
+
+/// The title above what is parked.
+pub(super) const PARKED: &str = "Parked (stopped, kept for going back)";
 
 /// Returns what a run did that ended well.
 pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
@@ -15,43 +18,25 @@ pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
     if outcomes.end == "rolled-back" {
         return text;
     }
-    text.push_str(&section(
-        "Changed",
-        Tone::Heading,
-        outcomes.changes.iter().cloned(),
-        style,
-    ));
-    let kept = outcomes.parked.iter().map(parked);
-    text.push_str(&section(
-        "Parked (stopped, kept for going back)",
-        Tone::Heading,
-        kept,
-        style,
-    ));
-    let archives =
-        outcomes
-            .archives
-            .iter()
-            .map(|archive| match archive.files.zip(archive.packed_bytes) {
-                Some((files, packed)) => {
-                    format!("{} ({files} files, {})", archive.path, bytes(packed))
-                }
-                None => archive.path.clone(),
-            });
-    text.push_str(&section("Archives", Tone::Heading, archives, style));
-    text.push_str(&section(
-        "Proven",
-        Tone::Heading,
-        outcomes.proofs.iter().cloned(),
-        style,
-    ));
-    text.push_str(&section(
-        "What next",
-        Tone::Heading,
-        next(outcomes).into_iter(),
-        style,
-    ));
+    let mut points = |title, points: Vec<String>| {
+        text.push_str(&section(title, Tone::Heading, points.into_iter(), style));
+    };
+    // A backup leaves all as it was: that a node stopped and runs again is no news afterwards.
+    if outcomes.purpose != Purpose::Backup {
+        points("Changed", outcomes.changes.clone());
+        points(PARKED, outcomes.parked.iter().map(parked).collect());
+    }
+    points("Archives", outcomes.archives.iter().map(archive).collect());
+    points("Proven", outcomes.proofs.clone());
+    points("What next", next(outcomes));
     text
+}
+
+fn archive(archive: &ArchivePlace) -> String {
+    match archive.files.zip(archive.packed_bytes) {
+        Some((files, packed)) => format!("{} ({files} files, {})", archive.path, bytes(packed)),
+        None => archive.path.clone(),
+    }
 }
 
 fn headline(outcomes: &Outcomes, style: &Style) -> String {
@@ -111,33 +96,34 @@ pub(crate) fn parked(parked: &Parked) -> String {
 
 fn next(outcomes: &Outcomes) -> Vec<String> {
     let mut next = Vec::new();
+    if outcomes.purpose == Purpose::Finalize {
+        next.push(
+            "`rekit rollback` still goes back: the archives hold what was removed".to_owned(),
+        );
+    }
     if outcomes.from_generation != outcomes.to_generation {
+        let from = outcomes.from_generation;
         next.push(format!(
-            "`rekit rollback` goes back to generation {}, with its warm cache",
-            outcomes.from_generation
+            "`rekit rollback` goes back to generation {from}, with its warm cache"
         ));
     }
     if !outcomes.parked.is_empty() && outcomes.purpose != Purpose::Backup {
-        next.push(
-            "parked is kept until you say so: `rekit finalize` removes it and keeps the archives"
-                .to_owned(),
-        );
+        let kept = "what is parked is kept until you say so: `rekit finalize` removes it and keeps the archives";
+        next.push(kept.to_owned());
     }
     next
 }
 
 /// Returns the commands that are left for a person.
 pub(crate) fn remaining(remaining: &[Remaining]) -> String {
-    let mut text = String::new();
-    for Remaining {
-        step: StepId(step),
-        commands,
-    } in remaining
-    {
-        text.push_str(&format!("\n  # step {step}\n"));
-        for command in commands {
-            text.extend(["  ", &clean(command), "\n"]);
-        }
+    let mut lines = Vec::new();
+    for Remaining { step, commands } in remaining {
+        lines.push(format!("\n  # step {step}\n"));
+        lines.extend(
+            commands
+                .iter()
+                .map(|command| format!("  {}\n", clean(command))),
+        );
     }
-    text
+    lines.concat()
 }

@@ -23,16 +23,12 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
         text.push_str("Another rekit is at work now.\n");
     }
     match &standing.open_run {
+        Some(run) if standing.at_work => text.push_str(&headline(run, "A run is under way", style)),
         Some(run) => text.push_str(&open_run(run, style)),
         None => text.push_str("No run is open.\n"),
     }
     let parked = standing.parked.iter().map(result::parked);
-    text.push_str(&section(
-        "Parked (stopped, kept for going back)",
-        Tone::Heading,
-        parked,
-        style,
-    ));
+    text.push_str(&section(result::PARKED, Tone::Heading, parked, style));
     text.push_str(&section(
         "What next",
         Tone::Heading,
@@ -44,15 +40,7 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
 
 /// Returns where an open run stands.
 pub(crate) fn open_run(run: &OpenRun, style: &Style) -> String {
-    let open = style.paint(Tone::Care, "A run is open");
-    let mut text = format!(
-        "{open}: {} `{}`, begun {}; {} of {} are done.\n",
-        run.purpose,
-        run.run,
-        style.ago(run.began),
-        run.finished,
-        counted(run.steps, "step")
-    );
+    let mut text = headline(run, "A run is open", style);
     if let Some(step) = &run.under_way {
         text.push_str(&clean(&format!(
             "It broke off in step {} `{}` {}.\n",
@@ -69,24 +57,34 @@ pub(crate) fn open_run(run: &OpenRun, style: &Style) -> String {
     text
 }
 
+fn headline(run: &OpenRun, what: &str, style: &Style) -> String {
+    let (purpose, id, began) = (run.purpose, &run.run, style.ago(run.began));
+    let what = style.paint(Tone::Care, what);
+    let steps = counted(run.steps, "step");
+    format!(
+        "{what}: {purpose} `{id}`, begun {began}; {} of {steps} are done.\n",
+        run.finished
+    )
+}
+
 /// Returns what taking an open run back will do.
 pub(crate) fn unwinding(plan: &Plan, state: &RunState, style: &Style) -> String {
     let undos = state.undos();
+    let steps = undos
+        .iter()
+        .filter_map(|(id, _)| plan.steps.iter().find(|step| step.id == *id));
+    let steps: Vec<_> = steps
+        .filter(|step| !words::leaves_no_trace(&step.action))
+        .collect();
     let heading = style.paint(Tone::Heading, "Taking back");
-    let count = counted(undos.len(), "step");
-    let mut text = format!(
-        "{heading}: {} `{}`, {count}, the last first\n",
-        plan.purpose, plan.run
-    );
-    for (id, _) in undos {
-        let step = plan.steps.iter().find(|step| step.id == id);
-        text.push_str(&format!(
-            "{:>3}  {}\n",
-            id.0,
-            step.map(words::step).unwrap_or_default()
-        ));
-    }
-    text
+    let count = counted(steps.len(), "change");
+    let (purpose, run) = (plan.purpose, &plan.run);
+    let head =
+        format!("{heading}: {purpose} `{run}`, {count}, the last first; archives are kept\n");
+    let lines = steps
+        .into_iter()
+        .map(|step| format!("{:>3}  {}\n", step.id.0, words::step(step)));
+    std::iter::once(head).chain(lines).collect()
 }
 
 fn turn(why: &Turn) -> String {

@@ -92,6 +92,12 @@ pub(crate) fn change(action: &Action) -> Option<String> {
     Some(clean(&words))
 }
 
+/// Returns whether taking the step back leaves the world as it is: it only looked, waited, or made an archive, which is kept.
+pub(crate) fn leaves_no_trace(action: &Action) -> bool {
+    // A stop is no change that lasts, but its undo is a start.
+    change(action).is_none() && !matches!(action, Action::StopNode { .. })
+}
+
 /// Returns a duration in the unit that fits it.
 pub(crate) fn seconds(milliseconds: u64) -> String {
     match milliseconds {

@@ -26,7 +26,7 @@ pub(crate) fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failur
         code: check.code,
         title: check.title,
         severity: check.severity,
-        explanation: check.explain,
+        text: check.explain,
     };
     call.output
         .give(&document("rekit/explanation", explanation), |style| {

@@ -15,7 +15,7 @@ pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
         .note("Proving every builder with real builds …\n");
     // A probe that is cut would leave its trace, so that this is not cut like other looks.
     let proven = call
-        .changing(async { call.silent().validate(&inventory).await })
+        .changing(Box::pin(async { call.silent().validate(&inventory).await }))
         .await?;
     let (proofs, error) = match proven {
         Ok(proofs) => (proofs, None),
