@@ -205,17 +205,14 @@ impl Seen {
 
 impl Builds {
     fn on(machine: &Machine, seen: &Seen) -> Self {
+        // First, as buildx forgets the selection when it builds in another context.
+        let selections = selections(machine, seen);
         let by_builder = seen
             .listing
             .iter()
             .filter_map(|builder| builder["Name"].as_str())
-            .map(|name| {
-                (
-                    name.to_owned(),
-                    machine.build("hello", &["--builder", name, "--output", "type=cacheonly"]),
-                )
-            });
-        let by_builder = by_builder.collect();
+            .map(|name| (name.to_owned(), hello(machine, name)))
+            .collect();
         let by_platform = BOTH_PLATFORMS
             .iter()
             .map(|(platform, _)| {
@@ -283,29 +280,52 @@ impl Builds {
             changed,
             forced,
             records: (before, after),
-            selections: selections(machine),
+            selections,
         }
     }
 }
 
+/// Builds with a builder; with a context's own one in that context, as buildx demands.
+fn hello(machine: &Machine, builder: &str) -> Answer {
+    let arguments = [
+        "buildx",
+        "build",
+        "--target=hello",
+        "--output=type=cacheonly",
+        ".",
+    ];
+    let mut command = machine.command("docker", &arguments);
+    let is_context = machine.docker(&["context", "inspect", builder]).code == Some(0);
+    if builder != "default" && is_context {
+        command
+            .env_remove("DOCKER_HOST")
+            .env("DOCKER_CONTEXT", builder);
+    } else {
+        command.env("BUILDX_BUILDER", builder);
+    }
+    Answer::of(&mut command)
+}
+
 /// Selects builders in each way there is.
-fn selections(machine: &Machine) -> Vec<(String, Answer)> {
+fn selections(machine: &Machine, seen: &Seen) -> Vec<(String, Answer)> {
     let inspect = ["buildx", "inspect"];
+    let current = seen.inventory.stores[0].current.as_ref().unwrap();
+    let chosen = current.known().unwrap().current.name.clone();
+    let before = machine.docker(&inspect);
     let by_variable = Answer::of(
         machine
             .command("docker", &inspect)
-            .env("BUILDX_BUILDER", "ci"),
+            .env("BUILDX_BUILDER", "team"),
     );
     let by_flag = machine.docker(&["buildx", "--builder", "default", "inspect"]);
-    let before = machine.docker(&inspect);
-    machine.docker(&["buildx", "use", "ci"]).good();
-    let by_use = machine.docker(&inspect);
     machine.docker(&["buildx", "use", "team"]).good();
+    let by_use = machine.docker(&inspect);
+    machine.docker(&["buildx", "use", &chosen]).good();
     vec![
-        ("team".to_owned(), before),
-        ("ci".to_owned(), by_variable),
+        (chosen, before),
+        ("team".to_owned(), by_variable),
         ("default".to_owned(), by_flag),
-        ("ci".to_owned(), by_use),
+        ("team".to_owned(), by_use),
     ]
 }
 
@@ -720,9 +740,10 @@ fn r4_3_3_a_changed_input_invalidates_only_what_hangs_on_it_and_a_refresh_can_be
             again.len() == 1 && again[0].contains("COPY src/"),
             "{again:?}"
         );
-        assert_eq!(
-            story.builds.forced.cold_steps().len(),
-            story.builds.cold.cold_steps().len()
+        assert!(
+            !story.builds.forced.text().contains(" CACHED\n"),
+            "{}",
+            story.builds.forced
         );
     }
 }

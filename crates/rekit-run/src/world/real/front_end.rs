@@ -170,10 +170,10 @@ impl<'a> FrontEnd<'a> {
         if output.code == Some(0) {
             return Ok(said);
         }
-        let last = said
-            .lines()
-            .rev()
+        let lines = || said.lines().rev().filter(|line| !line.trim().is_empty());
+        let last = lines()
             .find(|line| line.to_lowercase().contains("error"))
+            .or_else(|| lines().next())
             .unwrap_or("no words");
         Err(self.failure(&shown, &rekit_core::mask::text(last)))
     }
@@ -193,7 +193,8 @@ impl<'a> FrontEnd<'a> {
     }
 }
 
-/// Sets the variables that make every front end use a builder. buildx takes a context's own builder only in that context.
+/// Sets the variables that make every front end use a builder. A context's own builder is taken in that context, and only where nothing
+/// names it: Compose's bake refuses `BUILDX_BUILDER` with a context's name.
 fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
     let is_context = claim
         .daemons
@@ -201,15 +202,18 @@ fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
         .all(|daemon| daemon.container.is_none());
     if is_context && claim.builder != "default" {
         variables.remove("DOCKER_HOST");
+        variables.remove("BUILDX_BUILDER");
         variables.insert("DOCKER_CONTEXT".to_owned(), claim.builder.clone());
+        return;
     }
     variables.insert("BUILDX_BUILDER".to_owned(), claim.builder.clone());
 }
 
-/// Copies what a front end needs of a store: records, selection, the key of local sources.
+/// Copies what a front end needs of a store: records, the key of local sources.
 fn copy_store(store: &Path, copy: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(copy.join("instances"))?;
-    let mut files = vec![PathBuf::from("current"), PathBuf::from(".buildNodeID")];
+    // Not `current`: the variables choose the builder, not what the user selected.
+    let mut files = vec![PathBuf::from(".buildNodeID")];
     if let Ok(entries) = std::fs::read_dir(store.join("instances")) {
         files.extend(
             entries
