@@ -127,5 +127,7 @@ pub(crate) fn answer() -> io::Result<String> {
 }
 
 fn terminal_width() -> Option<usize> {
-    comfy_table::Table::new().width().map(usize::from)
+    let width = comfy_table::Table::new().width().map(usize::from);
+    // A terminal that does not know its size says 0.
+    width.filter(|width| *width > 0)
 }

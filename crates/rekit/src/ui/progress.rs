@@ -171,14 +171,15 @@ impl<'a> Progress<'a> {
             let end = self.style.paint(Tone::Bad, word);
             self.finish(step, &format!("{end}: {}", clean(reason)));
             self.line("Taking back what was done, last step first");
+            if let Way::Live(bar) = &self.way {
+                bar.set_prefix("taking back");
+                bar.set_message("");
+            }
         }
     }
 
     fn wait(&self, what: &str, seconds: u64, limit: u64) {
-        let text = format!(
-            "waiting for {} ({seconds} of {limit} s at most)",
-            clean(what)
-        );
+        let text = format!("waiting {seconds} of {limit} s for {}", clean(what));
         self.detail(&text);
         if matches!(self.way, Way::Plain) {
             let due = {
@@ -285,5 +286,7 @@ fn moved(count: u64, total: u64, files: u64) -> String {
     } else {
         String::new()
     };
+    // What is read besides the content counts too, so that the sum may be passed at the end.
+    let count = if total > 0 { count.min(total) } else { count };
     format!("{}{all}, {files} files", bytes(count))
 }
