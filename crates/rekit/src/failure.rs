@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use rekit_core::{check::PlanFault, rollback::NoWayBack};
+use rekit_core::{check::PlanFault, fact::words, rollback::NoWayBack};
 use rekit_run::{journal::HomeError, session::SessionError, world::WorldError};
 use serde::Serialize;
 
@@ -54,8 +54,8 @@ impl Failure {
     pub(crate) fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
         let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
         Self {
-            cause: causes.map(ToString::to_string).collect(),
-            ..Self::new(exit, code, error.to_string())
+            cause: causes.map(words).collect(),
+            ..Self::new(exit, code, words(error))
         }
     }
 

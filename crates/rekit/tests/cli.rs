@@ -392,7 +392,7 @@ fn without_an_engine_there_is_no_plan() {
             ── stderr
             error: no Docker engine answers, so there is nothing to install on
             cause: `unix://HOME/docker.sock`: could not reach the engine: could not connect to
-                   `unix://HOME/docker.sock`: No such file or directory (os error 2)
+                   `unix://HOME/docker.sock`: no such file or directory
             state: nothing was changed
              next: `rekit doctor` says what is wrong with this machine's engines and store
         "#]],
