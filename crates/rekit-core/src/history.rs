@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fact::Fact,
     inventory::{HostContainer, Inventory},
-    name::{ArchiveId, ContainerName, HostId, VolumeName},
+    name::{ArchiveId, ContainerName, HostId, NodeName, VolumeName},
     next::{RunEnd, RunState, Stage},
     plan::{Plan, Purpose},
     step::{Action, Identity, NodePlace, Step, VolumePlace},
@@ -164,7 +164,7 @@ impl History {
         let mut now = Shelf::default();
         for run in &self.runs {
             for step in run.done_steps() {
-                now.take_in(&step.action, run.plan.from_generation);
+                now.take_in(step, &run.plan);
             }
         }
         now.parked()
@@ -177,11 +177,34 @@ struct Shelf {
     nodes: BTreeMap<(HostId, ContainerName), (NodePlace, u32)>,
     orphans: BTreeMap<(HostId, VolumeName), (VolumePlace, u32)>,
     archives: BTreeMap<(HostId, VolumeName), (VolumePlace, ArchiveId)>,
+    /// The generations of nodes that were removed, for when they come back.
+    removed: BTreeMap<(HostId, ContainerName), u32>,
 }
 
 impl Shelf {
-    fn take_in(&mut self, action: &Action, generation: u32) {
-        match action {
+    fn take_in(&mut self, step: &Step, plan: &Plan) {
+        let generation = plan.from_generation;
+        match &step.action {
+            // It comes back stopped; one that is in force again is started by a later step.
+            Action::RecreateContainer {
+                host, container, ..
+            } => {
+                let Some(owner) = NodeName::of_container(container.as_str()) else {
+                    return;
+                };
+                let key = (host.clone(), container.clone());
+                let generation = self.removed.get(&key).copied().unwrap_or(generation);
+                let node = NodePlace {
+                    host: host.clone(),
+                    container: container.clone(),
+                    identity: Identity::MadeBy {
+                        run: plan.run.clone(),
+                        step: step.id,
+                    },
+                    volume: owner.volume(),
+                };
+                self.nodes.insert(key, (node, generation));
+            }
             Action::Park { node } => {
                 self.nodes.insert(
                     (node.host.clone(), node.container.clone()),
@@ -208,8 +231,10 @@ impl Shelf {
                     .remove(&(node.host.clone(), node.volume.clone()));
             }
             Action::RemoveContainer { node } => {
-                self.nodes
-                    .remove(&(node.host.clone(), node.container.clone()));
+                let key = (node.host.clone(), node.container.clone());
+                if let Some((_, generation)) = self.nodes.remove(&key) {
+                    self.removed.insert(key, generation);
+                }
             }
             Action::RemoveVolume { volume, .. } => {
                 let key = (volume.host.clone(), volume.volume.clone());
@@ -292,5 +317,105 @@ impl Parked {
     fn is_on(&self, host: &HostId) -> bool {
         let node = self.node.as_ref().map(|node| &node.host);
         node.or(self.volume.as_ref().map(|volume| &volume.host)) == Some(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{name::RunId, next::Entry, step::StepId, undo::Outcome};
+
+    const HOST: &str = "unix:///run/docker.sock";
+
+    fn node(identity: Identity) -> NodePlace {
+        NodePlace {
+            host: HOST.parse().unwrap(),
+            container: "buildx_buildkit_team0-g1".parse().unwrap(),
+            identity,
+            volume: "buildx_buildkit_team0-g1_state".parse().unwrap(),
+        }
+    }
+
+    fn run(id: &str, generations: (u32, u32), actions: Vec<Action>) -> PastRun {
+        let numbered = actions.into_iter().zip(1..);
+        let steps: Vec<_> = numbered
+            .map(|(action, id)| Step {
+                id: StepId(id),
+                why: String::new(),
+                action,
+            })
+            .collect();
+        let done = |step: &Step| {
+            [
+                Entry::Started {
+                    step: step.id,
+                    undo: Undo::Nothing {},
+                },
+                Entry::Finished {
+                    step: step.id,
+                    outcome: Outcome::Done {},
+                },
+            ]
+        };
+        let end = Entry::Ended { end: RunEnd::Done };
+        let entries: Vec<_> = steps.iter().flat_map(done).chain([end]).collect();
+        PastRun {
+            state: RunState::replay(steps.len(), &entries),
+            began: Timestamp::UNIX_EPOCH,
+            plan: Plan {
+                schema: Plan::SCHEMA.to_owned(),
+                version: Plan::VERSION,
+                run: id.parse().unwrap(),
+                purpose: Purpose::Reinstall,
+                made: Timestamp::UNIX_EPOCH,
+                home: "/home".into(),
+                from_generation: generations.0,
+                to_generation: generations.1,
+                steps,
+                choices: Vec::new(),
+                left_out: Vec::new(),
+                interruptions: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_node_that_a_rollback_makes_again_is_parked_until_it_is_started() {
+        let old = node(Identity::Id {
+            id: "a".repeat(64).parse().unwrap(),
+        });
+        let made: RunId = "rollback-3".parse().unwrap();
+        let again = node(Identity::MadeBy {
+            run: made,
+            step: StepId(1),
+        });
+        let recreate = Action::RecreateContainer {
+            host: old.host.clone(),
+            container: old.container.clone(),
+            description: "b".repeat(64).parse().unwrap(),
+        };
+        let start = Action::StartNode {
+            node: again.clone(),
+            restart_policy: String::new(),
+        };
+        let mut runs = vec![
+            run(
+                "reinstall-1",
+                (1, 2),
+                vec![Action::Park { node: old.clone() }],
+            ),
+            run(
+                "finalize-2",
+                (2, 2),
+                vec![Action::RemoveContainer { node: old }],
+            ),
+        ];
+        assert!(History::new(runs.clone()).parked().is_empty());
+        runs.push(run("rollback-3", (2, 0), vec![recreate]));
+        let parked = History::new(runs.clone()).parked();
+        assert_eq!(parked.len(), 1);
+        assert_eq!((&parked[0].node, parked[0].generation), (&Some(again), 1));
+        runs.push(run("rollback-4", (0, 1), vec![start]));
+        assert!(History::new(runs).parked().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use rekit_core::{
     check::CheckedPlan,
     event::Event,
     fact::chain,
+    mask,
     next::{Do, Entry, RunEnd, RunState, Turn},
     step::{Action, Step, StepId},
     undo::Outcome,
@@ -68,6 +69,9 @@ impl std::str::FromStr for KillPoint {
         })
     }
 }
+
+/// Seconds between two attempts at an undo.
+const UNDO_PAUSE_SECONDS: u32 = 2;
 
 /// How a drive ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +283,7 @@ impl<'a> Run<'a> {
             #[cfg(feature = "fake")]
             Err(WorldError::Crashed) => Err(DriveError::Crashed),
             Err(error) => {
-                let error = chain(&error);
+                let error = told(&error);
                 self.enter(
                     journal,
                     &Entry::UndoFailed {
@@ -288,6 +292,14 @@ impl<'a> Run<'a> {
                     },
                 )?;
                 (self.listener)(Event::UndoFailed { step: id, error });
+                // An engine that restarts needs a moment; a wait that is interrupted ends the drive at the next look.
+                world
+                    .wait(
+                        UNDO_PAUSE_SECONDS,
+                        "a moment before the undo is tried again",
+                    )
+                    .await
+                    .ok();
                 Ok(None)
             }
         }
@@ -327,11 +339,17 @@ impl<'a> Run<'a> {
         let why = match error {
             #[cfg(feature = "fake")]
             WorldError::Crashed => return Err(DriveError::Crashed),
-            WorldError::Changed { what } => Turn::Moved { step, found: what },
-            WorldError::Refused { why } => Turn::Refused { step, reason: why },
+            WorldError::Changed { what } => Turn::Moved {
+                step,
+                found: mask::text(&what),
+            },
+            WorldError::Refused { why } => Turn::Refused {
+                step,
+                reason: mask::text(&why),
+            },
             error => Turn::Failed {
                 step,
-                error: chain(&error),
+                error: told(&error),
             },
         };
         self.go_back(why, journal)
@@ -374,4 +392,9 @@ impl<'a> Run<'a> {
             crate::world::die();
         }
     }
+}
+
+/// Returns an error with its causes in one line, without secrets: it goes into the journal and to people.
+fn told(error: &WorldError) -> String {
+    mask::text(&chain(error))
 }

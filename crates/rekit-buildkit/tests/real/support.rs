@@ -1,25 +1,36 @@
 //! Where the tests' engine comes from, and names that no two tests share.
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rekit_buildkit::{Control, Daemon, Engine, Timeouts};
+use rekit_lab::{Lab, LabOptions};
 use serde_json::{Value, json};
 
 /// The image of a BuildKit with busybox beside it, as the lab builds it.
 pub(crate) const IMAGE: &str = "moby/buildkit:buildx-stable-1";
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
+thread_local! {
+    /// The private engine of the test on this thread; it ends with the thread, also when the test panics.
+    static LAB: Lab = {
+        let lab = Lab::up(LabOptions::default()).expect("a private engine (`rekit-lab setup` installs what is missing)");
+        lab.buildkit_image("0.32.2").expect("the BuildKit image");
+        lab
+    };
+}
+
 /// A private engine that holds [`IMAGE`].
 pub(crate) async fn engine() -> Engine {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests have no `main` that reads the environment for them"
-    )]
-    let host = std::env::var("REKIT_TEST_DOCKER_HOST");
-    let host = host.expect("set REKIT_TEST_DOCKER_HOST=unix://… to a private engine with the image moby/buildkit:buildx-stable-1 (rekit-lab up)");
+    let host = LAB.with(|lab| format!("unix://{}", lab.socket().display()));
     Engine::connect(host.parse().unwrap(), None, Timeouts::default())
         .await
         .unwrap()
+}
+
+/// The daemon's program, for tests that start it themselves.
+pub(crate) fn buildkitd() -> PathBuf {
+    LAB.with(|lab| lab.buildctl("0.32.2").unwrap().with_file_name("buildkitd"))
 }
 
 /// A name and nonce that is new in this engine.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rekit_buildkit::{ConnectError, ControlTimeouts, Daemon, DialError, TlsMaterial};
 
-use crate::support::{connect, fresh};
+use crate::support::{buildkitd, connect, fresh};
 
 /// A `buildkitd` on a port of its own, with its folder; both go with it.
 struct Standalone {
@@ -20,15 +20,13 @@ struct Standalone {
 
 impl Standalone {
     fn start() -> Self {
-        let program = std::env::var("REKIT_TEST_BUILDKITD")
-            .expect("set REKIT_TEST_BUILDKITD to a buildkitd program (rekit-lab builds one)");
         let folder = std::env::temp_dir().join(fresh());
         std::fs::create_dir_all(&folder).unwrap();
         make_certificates(&folder);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let child = Command::new(program)
+        let child = Command::new(buildkitd())
             .current_dir(&folder)
             .args(["--addr", &format!("tcp://127.0.0.1:{port}")])
             .args(["--oci-worker-snapshotter", "native", "--root"])

@@ -9,7 +9,7 @@ mod tree;
 
 pub use files::{
     Entry, Kind, READ_LIMIT, ReadError, Status, facts, free_bytes, is_flocked, link_target, list,
-    read, read_text, resolved, status,
+    read, read_text, resolved, save, status,
 };
 pub use programs::{Output, RunError, run};
 pub use tree::{TreeError, size_on_disk};

@@ -15,7 +15,7 @@ pub use error::WorldError;
 pub use facts::{
     ArchiveState, Archived, ContainerFacts, ForeignBytes, Labels, NodeRequest, Stopped, VolumeFacts,
 };
-pub(crate) use host::path_of;
+pub use host::path_of;
 use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},

@@ -1,6 +1,5 @@
 //! The inventory for a person: the machine, its engines, builders, caches and files, and what could not be read.
 
-use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use rekit_core::{
     fact::Fact,
     inventory::{
@@ -8,7 +7,7 @@ use rekit_core::{
     },
 };
 
-use super::style::{Style, Tone, bytes, clean, counted};
+use super::style::{Style, Tone, bytes, clean, counted, table};
 
 /// Returns the inventory as text.
 pub(crate) fn inventory(inventory: &Inventory, style: &Style) -> String {
@@ -91,21 +90,10 @@ fn section(title: &str, heads: &[&str], rows: Vec<Row>, style: &Style) -> String
     if rows.is_empty() {
         return String::new();
     }
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(style.width.max(40)).unwrap_or(u16::MAX))
-        .set_header(heads.iter().map(|head| (*head).to_owned()));
-    for row in rows {
-        table.add_row(row.iter().map(|cell| clean(cell)));
-    }
-    let mut text = style.paint(Tone::Heading, title);
-    text.push('\n');
-    for line in table.lines() {
-        text.extend([" ", line.trim_end(), "\n"]);
-    }
-    text
+    let title = style.paint(Tone::Heading, title);
+    let rows = table(heads, rows, style);
+    let rows: Vec<_> = rows.lines().map(|line| format!(" {line}\n")).collect();
+    format!("{title}\n{}", rows.concat())
 }
 
 const ENGINES: [&str; 6] = [

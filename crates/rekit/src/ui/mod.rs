@@ -1,9 +1,14 @@
-//! What people see: pure functions from facts to text. Data goes to stdout by the verbs that call them.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the verbs that call it come with the next change")
-)]
+//! What people see: pure functions from facts to text, and the progress of a run. Data goes to stdout by the verbs that call them.
 
+pub(crate) mod archives;
 pub(crate) mod doctor;
+pub(crate) mod failure;
+pub(crate) mod generations;
 pub(crate) mod inventory;
+pub(crate) mod place;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod result;
+pub(crate) mod status;
 pub(crate) mod style;
+pub(crate) mod words;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: text from outside passes `clean`, so that a name cannot steer the terminal.
 
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use jiff::Timestamp;
 
 /// How to write for one reader.
@@ -18,6 +19,8 @@ pub(crate) struct Style {
 /// What a piece of text means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
+    /// Text like any other.
+    Plain,
     /// A heading.
     Heading,
     /// Something is broken.
@@ -33,11 +36,11 @@ pub(crate) enum Tone {
 impl Style {
     /// Returns the text in the colour of its meaning.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
-        if !self.colour || text.is_empty() {
+        if !self.colour || text.is_empty() || tone == Tone::Plain {
             return text.to_owned();
         }
         let code = match tone {
-            Tone::Heading => "1",
+            Tone::Plain | Tone::Heading => "1",
             Tone::Bad => "1;31",
             Tone::Care => "1;33",
             Tone::Good => "1;32",
@@ -87,6 +90,24 @@ impl Style {
         lines.push(line);
         lines
     }
+}
+
+/// Returns a table that fits the terminal.
+pub(crate) fn table(heads: &[&str], rows: Vec<Vec<String>>, style: &Style) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(style.width.max(40)).unwrap_or(u16::MAX))
+        .set_header(heads.iter().map(|head| (*head).to_owned()));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| clean(cell)));
+    }
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
+    lines.concat()
 }
 
 /// Returns a size in binary units with three figures.

@@ -8,7 +8,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -173,6 +173,17 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 /// Reads a text of at most [`READ_LIMIT`] bytes.
 pub fn read_text(path: &Path) -> Result<String, ReadError> {
     String::from_utf8(read(path, READ_LIMIT)?).map_err(|_| ReadError::NotText)
+}
+
+/// Writes a file that a person named for output, whole or not at all; one of that name is replaced.
+pub fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Lists a folder in the order of names.

@@ -19,7 +19,7 @@ use rekit_core::{
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Answer, ArchiveState, Archived, WorldError, helper};
+use super::{Answer, ArchiveState, Archived, WorldError, engine::KILLED, helper};
 use crate::world::path_of;
 
 /// The tree of an archive that holds a daemon's state.
@@ -179,6 +179,7 @@ pub(super) async fn save_state(
     let failed =
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
     let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
+    let description = helper::describe(engine, volume).await?;
     let (mut writer, consistency) = match helper::direct_path(engine, volume).await? {
         Some(root) => {
             let open = root.join(DAEMON_LOCK).exists();
@@ -200,10 +201,9 @@ pub(super) async fn save_state(
         }
         None => (
             helper::pack(engine, volume, writer, listener).await?,
-            Consistency::CleanStop,
+            seen_from_outside(&description),
         ),
     };
-    let description = helper::describe(engine, volume).await?;
     let bytes = serde_json::to_vec_pretty(&description)
         .map_err(|error| WorldError::failed("the description of the state", error))?;
     writer
@@ -217,6 +217,17 @@ pub(super) async fn save_state(
         })
         .map_err(failed)?;
     counts(&archives.join(archive.as_str()))
+}
+
+/// Returns how a state was left, judged by the exit code of its daemon: the only sign without a look into the volume.
+fn seen_from_outside(description: &serde_json::Value) -> Consistency {
+    let containers = description["containers"].as_array();
+    let killed = |container: &serde_json::Value| container["State"]["ExitCode"] == KILLED;
+    if containers.is_some_and(|containers| containers.iter().any(killed)) {
+        Consistency::CrashConsistent
+    } else {
+        Consistency::CleanStop
+    }
 }
 
 fn counts(path: &Path) -> Answer<Archived> {

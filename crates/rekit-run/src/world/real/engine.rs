@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, WorldError};
 
 /// The exit code of a process that was killed.
-const KILLED: i64 = 137;
+pub(super) const KILLED: i64 = 137;
 
 /// What makes a volume again. The local driver's options hold no secret in practice, yet they are foreign, so this is only stored as a blob.
 #[derive(Serialize, Deserialize)]

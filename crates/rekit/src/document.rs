@@ -1,0 +1,390 @@
+//! The JSON documents of verbs whose facts have no document of their own. Add-only: scripts hang on them.
+
+use jiff::Timestamp;
+use rekit_core::{
+    history::{Generation, History, Parked},
+    name::{ArchiveId, RunId},
+    next::{RunEnd, RunState, Stage, Turn},
+    plan::{Plan, Purpose},
+    step::{Action, StepId},
+    undo::Outcome,
+};
+use rekit_run::{
+    archives::{Content, StoredArchive},
+    executor::DriveEnd,
+    journal::StoredRun,
+    session::Applied,
+    world::path_of,
+};
+use serde::Serialize;
+
+use crate::{failure::Failure, ui::words};
+
+/// A document: its name, the version of its shape, and what it says.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<T> {
+    schema: &'static str,
+    version: u32,
+    #[serde(flatten)]
+    pub(crate) body: T,
+}
+
+/// Gives facts their document.
+pub(crate) fn document<T>(schema: &'static str, body: T) -> Document<T> {
+    Document {
+        schema,
+        version: 1,
+        body,
+    }
+}
+
+/// Returns the document of a failure.
+pub(crate) fn error(failure: &Failure) -> Document<&Failure> {
+    document("rekit/error", failure)
+}
+
+/// What a changing verb did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Outcomes {
+    /// Whether the world is other than before.
+    pub(crate) changed: bool,
+    /// `done`, `rolled-back`, `stuck`, `interrupted`, or `nothing-to-do`.
+    pub(crate) end: &'static str,
+    /// The run; `None` where nothing was to be done.
+    pub(crate) run: Option<RunId>,
+    pub(crate) purpose: Purpose,
+    pub(crate) from_generation: u32,
+    pub(crate) to_generation: u32,
+    /// Whole seconds that this call took.
+    pub(crate) seconds: u64,
+    pub(crate) steps: Vec<StepOutcome>,
+    /// What the finished steps changed, in words.
+    pub(crate) changes: Vec<String>,
+    /// One line per proof.
+    pub(crate) proofs: Vec<String>,
+    /// Archives that were made.
+    pub(crate) archives: Vec<ArchivePlace>,
+    /// What is kept, stopped, for going back.
+    pub(crate) parked: Vec<Parked>,
+    /// Why the run went backward, where it did.
+    pub(crate) turned: Option<Turn>,
+    /// What a person has to do by hand, where the run is stuck.
+    pub(crate) remaining: Vec<Remaining>,
+    /// The failure, where there is one.
+    pub(crate) error: Option<Failure>,
+}
+
+/// What became of a step.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepOutcome {
+    pub(crate) id: StepId,
+    pub(crate) kind: &'static str,
+    pub(crate) subject: String,
+    /// `pending`, `started`, `finished`, `adopted`, `undone`.
+    pub(crate) stage: &'static str,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// An archive and where it lies.
+#[derive(Debug, Serialize)]
+pub(crate) struct ArchivePlace {
+    pub(crate) id: ArchiveId,
+    pub(crate) path: String,
+    /// Whether it holds a daemon's state; else it holds configuration.
+    pub(crate) state: bool,
+    pub(crate) files: Option<u64>,
+    /// Bytes on disk.
+    pub(crate) packed_bytes: Option<u64>,
+}
+
+/// What is left to do by hand for one step.
+#[derive(Debug, Serialize)]
+pub(crate) struct Remaining {
+    pub(crate) step: StepId,
+    pub(crate) commands: Vec<String>,
+}
+
+/// Returns what a verb did that found nothing to do.
+pub(crate) fn nothing(plan: &Plan) -> Outcomes {
+    Outcomes {
+        changed: false,
+        end: "nothing-to-do",
+        run: None,
+        purpose: plan.purpose,
+        from_generation: plan.from_generation,
+        to_generation: plan.to_generation,
+        seconds: 0,
+        steps: Vec::new(),
+        changes: Vec::new(),
+        proofs: Vec::new(),
+        archives: Vec::new(),
+        parked: Vec::new(),
+        turned: None,
+        remaining: Vec::new(),
+        error: None,
+    }
+}
+
+/// Returns what a verb did that found no run to go on with.
+pub(crate) fn no_run() -> NoRun {
+    NoRun {
+        changed: false,
+        end: "nothing-to-do",
+        run: None,
+    }
+}
+
+/// What a verb did that found no run to go on with.
+#[derive(Debug, Serialize)]
+pub(crate) struct NoRun {
+    changed: bool,
+    end: &'static str,
+    run: Option<RunId>,
+}
+
+/// Returns what a run did.
+pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Outcomes {
+    let (plan, state) = (&applied.plan, &applied.state);
+    let steps = plan.steps.iter().map(|step| StepOutcome {
+        id: step.id,
+        kind: step.action.kind(),
+        subject: step.action.subject(),
+        stage: stage(state.stage(step.id)),
+        outcome: state.outcome(step.id).cloned(),
+    });
+    let proofs = plan
+        .steps
+        .iter()
+        .filter_map(|step| match state.outcome(step.id) {
+            Some(Outcome::Validated { proofs }) => Some(proofs.clone()),
+            _ => None,
+        });
+    let finished = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(state.stage(step.id), Stage::Finished(..)));
+    Outcomes {
+        changed: applied.changed(),
+        end: end(applied.end),
+        run: Some(plan.run.clone()),
+        steps: steps.collect(),
+        changes: finished
+            .filter_map(|step| words::change(&step.action))
+            .collect(),
+        proofs: proofs.flatten().collect(),
+        seconds,
+        archives: archives(plan, state),
+        parked: history.parked(),
+        turned: state.turned().cloned(),
+        remaining: if applied.end == DriveEnd::Ended(RunEnd::Stuck) {
+            remaining(plan, state)
+        } else {
+            Vec::new()
+        },
+        ..nothing(plan)
+    }
+}
+
+fn end(end: DriveEnd) -> &'static str {
+    match end {
+        DriveEnd::Ended(RunEnd::Done) => "done",
+        DriveEnd::Ended(RunEnd::RolledBack) => "rolled-back",
+        DriveEnd::Ended(RunEnd::Stuck) => "stuck",
+        DriveEnd::Interrupted => "interrupted",
+    }
+}
+
+fn stage(stage: &Stage) -> &'static str {
+    match stage {
+        Stage::Pending => "pending",
+        Stage::Started(_) => "started",
+        Stage::Finished(..) => "finished",
+        Stage::Adopted => "adopted",
+        Stage::Undone => "undone",
+    }
+}
+
+/// Returns the archives that a run made and that are still there.
+pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
+    let home = path_of(&plan.home).join("archives");
+    let made = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::ArchiveState { archive, .. } => Some((step.id, archive, true)),
+        Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
+        _ => None,
+    });
+    made.filter(|(step, ..)| matches!(state.stage(*step), Stage::Finished(..) | Stage::Undone))
+        .map(|(step, archive, is_state)| {
+            let (files, packed_bytes) = match state.outcome(step) {
+                Some(Outcome::Archived {
+                    files,
+                    packed_bytes,
+                    ..
+                }) => (Some(*files), Some(*packed_bytes)),
+                _ => (None, None),
+            };
+            ArchivePlace {
+                id: archive.clone(),
+                path: home.join(archive.as_str()).display().to_string(),
+                state: is_state,
+                files,
+                packed_bytes,
+            }
+        })
+        .collect()
+}
+
+/// Returns what is left to be taken back, as commands for a person.
+pub(crate) fn remaining(plan: &Plan, state: &RunState) -> Vec<Remaining> {
+    let commands = |(step, undo): (StepId, rekit_core::undo::Undo)| Remaining {
+        step,
+        commands: undo.by_hand(&plan.home),
+    };
+    let all = state.undos().into_iter().map(commands);
+    all.filter(|remaining| !remaining.commands.is_empty())
+        .collect()
+}
+
+/// Where things stand.
+#[derive(Debug, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) generation: u32,
+    /// Whether a rekit changes something at this moment.
+    pub(crate) at_work: bool,
+    pub(crate) open_run: Option<OpenRun>,
+    pub(crate) parked: Vec<Parked>,
+    /// Commands that go on from here.
+    pub(crate) next: Vec<String>,
+}
+
+/// A run that is neither done nor taken back.
+#[derive(Debug, Serialize)]
+pub(crate) struct OpenRun {
+    pub(crate) run: RunId,
+    pub(crate) purpose: Purpose,
+    pub(crate) began: Timestamp,
+    pub(crate) steps: usize,
+    pub(crate) finished: usize,
+    /// `forward` or `backward`.
+    pub(crate) direction: &'static str,
+    /// Whether an undo failed for good.
+    pub(crate) stuck: bool,
+    /// The step that was begun and not finished.
+    pub(crate) under_way: Option<StepOutcome>,
+    pub(crate) turned: Option<Turn>,
+    pub(crate) remaining: Vec<Remaining>,
+}
+
+/// Describes a run that is open.
+pub(crate) fn open_run(run: &StoredRun) -> OpenRun {
+    let state = run.state();
+    let stuck = state.ended() == Some(RunEnd::Stuck);
+    let begun = run
+        .plan
+        .steps
+        .iter()
+        .find(|step| matches!(state.stage(step.id), Stage::Started(_)));
+    OpenRun {
+        run: run.plan.run.clone(),
+        purpose: run.plan.purpose,
+        began: run.began,
+        steps: run.plan.steps.len(),
+        finished: state.finished(),
+        direction: if state.turned().is_some() {
+            "backward"
+        } else {
+            "forward"
+        },
+        stuck,
+        under_way: begun.map(|step| StepOutcome {
+            id: step.id,
+            kind: step.action.kind(),
+            subject: step.action.subject(),
+            stage: "started",
+            outcome: None,
+        }),
+        turned: state.turned().cloned(),
+        remaining: if stuck {
+            remaining(&run.plan, &state)
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// All generations.
+#[derive(Debug, Serialize)]
+pub(crate) struct Generations {
+    pub(crate) generations: Vec<Generation>,
+}
+
+/// What real builds proved.
+#[derive(Debug, Serialize)]
+pub(crate) struct Validation {
+    pub(crate) passed: bool,
+    /// One line per proof.
+    pub(crate) proofs: Vec<String>,
+    pub(crate) error: Option<Failure>,
+}
+
+/// All archives.
+#[derive(Debug, Serialize)]
+pub(crate) struct Archives {
+    pub(crate) archives: Vec<Archive>,
+}
+
+/// One archive.
+#[derive(Debug, Serialize)]
+pub(crate) struct Archive {
+    pub(crate) id: ArchiveId,
+    pub(crate) path: String,
+    /// Whether it was completed; its bytes are not read for that.
+    pub(crate) complete: bool,
+    /// Why it is not complete, or cannot be read.
+    pub(crate) fault: Option<String>,
+    /// `configuration` or `state`.
+    pub(crate) kind: Option<String>,
+    pub(crate) volume: Option<String>,
+    pub(crate) files: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) packed_bytes: Option<u64>,
+}
+
+impl From<StoredArchive> for Archive {
+    fn from(stored: StoredArchive) -> Self {
+        let (content, fault): (Option<Content>, _) = match stored.content {
+            Ok(content) => (Some(content), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let content = content.as_ref();
+        Self {
+            id: stored.id,
+            path: stored.path.display().to_string(),
+            complete: fault.is_none(),
+            fault,
+            kind: content.map(|content| content.kind.clone()),
+            volume: content.and_then(|content| content.volume.clone()),
+            files: content.map(|content| content.files),
+            bytes: content.map(|content| content.bytes),
+            packed_bytes: content.map(|content| content.packed_bytes),
+        }
+    }
+}
+
+/// An archive that was read back.
+#[derive(Debug, Serialize)]
+pub(crate) struct VerifiedArchive {
+    pub(crate) path: String,
+    pub(crate) sound: bool,
+    /// The SHA-256 of its SHA256SUMS.
+    pub(crate) identity: String,
+}
+
+/// A kind of finding.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explanation {
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) severity: rekit_core::finding::Severity,
+    /// Why it happens, what it does, and how to get rid of it.
+    pub(crate) text: &'static str,
+}

@@ -1,0 +1,173 @@
+//! A plan for a person: every step with its reason, what was chosen, left out and interrupted, and the room it takes.
+
+use rekit_core::{
+    inventory::Inventory,
+    plan::{Plan, Purpose},
+    step::Action,
+};
+use rekit_run::world::{host, path_of};
+
+use super::{
+    style::{Style, Tone, bytes, clean, counted},
+    words,
+};
+
+/// The room that a plan's archives take, and that there is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Room {
+    /// Bytes of the states that will be archived, before packing; `None` where nobody looked.
+    needed: Option<u64>,
+    /// Volumes whose size is not known.
+    unknown: Vec<String>,
+    /// Bytes free where archives go.
+    free: Option<u64>,
+}
+
+/// Measures the room of a plan.
+pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
+    let mut room = Room::default();
+    for step in &plan.steps {
+        let Action::ArchiveState { volume, .. } = &step.action else {
+            continue;
+        };
+        let engine = inventory
+            .host(&volume.host)
+            .and_then(|host| host.engine.known());
+        let found = engine
+            .into_iter()
+            .flat_map(|engine| &engine.volumes)
+            .find(|known| known.name == volume.volume);
+        match found.and_then(|found| found.size_bytes.known()) {
+            Some(size) => room.needed = Some(room.needed.unwrap_or(0).saturating_add(*size)),
+            None => room.unknown.push(volume.volume.to_string()),
+        }
+    }
+    // rekit's own directory may be still to be made: the disk is that of the nearest folder that is there.
+    let home = path_of(&plan.home);
+    room.free = home
+        .ancestors()
+        .find_map(|folder| host::free_bytes(folder).ok());
+    room
+}
+
+/// Returns the plan as text.
+pub(crate) fn plan(plan: &Plan, room: &Room, style: &Style) -> String {
+    let generation = if plan.from_generation == plan.to_generation {
+        format!("generation {} stays", plan.from_generation)
+    } else {
+        format!(
+            "generation {} → {}",
+            plan.from_generation, plan.to_generation
+        )
+    };
+    let title = format!("Plan: {}", plan.purpose);
+    let mut text = format!(
+        "{}, {generation}, {} (run {})\n",
+        style.paint(Tone::Heading, &title),
+        counted(plan.steps.len(), "step"),
+        plan.run
+    );
+    for step in &plan.steps {
+        let line = format!("{:>3}  {}", step.id.0, words::step(step));
+        text.extend([line.as_str(), "\n"]);
+        for line in style.wrapped(5, &clean(&step.why)) {
+            text.extend(["     ", &style.paint(Tone::Faint, &line), "\n"]);
+        }
+    }
+    let pair = |what: &str, why: &str| format!("{what}: {why}");
+    let choices = plan
+        .choices
+        .iter()
+        .map(|choice| pair(&choice.what, &choice.why));
+    text.push_str(&section("Chosen", Tone::Heading, choices, style));
+    let left_out = plan.left_out.iter().map(|left| pair(&left.what, &left.why));
+    text.push_str(&section("Left as it is", Tone::Care, left_out, style));
+    text.push_str(&section(
+        "Interrupted",
+        Tone::Care,
+        plan.interruptions.iter().cloned(),
+        style,
+    ));
+    text.push_str(&section(
+        "Room",
+        Tone::Heading,
+        told(room).into_iter(),
+        style,
+    ));
+    if plan.purpose == Purpose::Reinstall {
+        let back = [
+            "`rekit rollback` brings all of it back, warm, before and after `rekit finalize`"
+                .to_owned(),
+        ];
+        text.push_str(&section(
+            "The way back",
+            Tone::Heading,
+            back.into_iter(),
+            style,
+        ));
+    }
+    text
+}
+
+fn told(room: &Room) -> Vec<String> {
+    let free = room
+        .free
+        .map_or_else(|| "an unknown part".to_owned(), bytes);
+    let mut lines = Vec::new();
+    match room.needed {
+        Some(needed) if room.free.is_some_and(|free| needed > free) => lines.push(format!(
+            "the archives may not fit: the states hold {} before packing, {free} of the disk is free",
+            bytes(needed)
+        )),
+        Some(needed) => lines.push(format!(
+            "the archives hold {} before packing; {free} of the disk is free",
+            bytes(needed)
+        )),
+        None if room.unknown.is_empty() => {}
+        None => lines.push(format!("{free} of the disk is free for the archives")),
+    }
+    if !room.unknown.is_empty() {
+        lines.push(format!(
+            "not known here is the size of {}",
+            room.unknown.join(", ")
+        ));
+    }
+    lines
+}
+
+/// Returns titled points; nothing for none.
+pub(crate) fn section(
+    title: &str,
+    tone: Tone,
+    points: impl Iterator<Item = String>,
+    style: &Style,
+) -> String {
+    let mut text = String::new();
+    for point in points {
+        if text.is_empty() {
+            text.extend(["\n", &style.paint(tone, title), "\n"]);
+        }
+        for (number, line) in style.wrapped(4, &clean(&point)).iter().enumerate() {
+            text.extend([if number == 0 { "  - " } else { "    " }, line, "\n"]);
+        }
+    }
+    text
+}
+
+/// Returns a plan in which nothing is to be done, as text.
+pub(crate) fn empty(plan: &Plan, style: &Style) -> String {
+    let left_out = plan
+        .left_out
+        .iter()
+        .map(|left| format!("{}: {}", left.what, left.why));
+    let words = style.paint(Tone::Good, "Nothing to do");
+    let title = match plan.purpose {
+        Purpose::Finalize => "nothing is parked that could be removed",
+        Purpose::Rollback => "that generation is in force",
+        _ => "all is as it should be",
+    };
+    format!(
+        "{words}: {title}.\n{}",
+        section("Left as it is", Tone::Care, left_out, style)
+    )
+}

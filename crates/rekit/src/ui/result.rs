@@ -1,0 +1,129 @@
+//! What was done, for a tired person: what changed, what is kept, how to go back, how to end it.
+
+use rekit_core::{history::Parked, plan::Purpose};
+
+use super::{
+    plan::section,
+    style::{Style, Tone, bytes, clean, counted},
+    words,
+};
+use crate::document::{ArchivePlace, Outcomes, Remaining};
+
+/// The title above what is parked.
+pub(super) const PARKED: &str = "Parked (stopped, kept for going back)";
+
+/// Returns what a run did that ended well.
+pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
+    let mut text = headline(outcomes, style);
+    if outcomes.end == "rolled-back" {
+        return text;
+    }
+    let mut points = |title, points: Vec<String>| {
+        text.push_str(&section(title, Tone::Heading, points.into_iter(), style));
+    };
+    // A backup leaves all as it was: that a node stopped and runs again is no news afterwards.
+    if outcomes.purpose != Purpose::Backup {
+        points("Changed", outcomes.changes.clone());
+        points(PARKED, outcomes.parked.iter().map(parked).collect());
+    }
+    points("Archives", outcomes.archives.iter().map(archive).collect());
+    points("Proven", outcomes.proofs.clone());
+    points("What next", next(outcomes));
+    text
+}
+
+fn archive(archive: &ArchivePlace) -> String {
+    match archive.files.zip(archive.packed_bytes) {
+        Some((files, packed)) => format!("{} ({files} files, {})", archive.path, bytes(packed)),
+        None => archive.path.clone(),
+    }
+}
+
+fn headline(outcomes: &Outcomes, style: &Style) -> String {
+    let words = style.paint(
+        Tone::Good,
+        if outcomes.end == "rolled-back" {
+            "Taken back"
+        } else {
+            "Done"
+        },
+    );
+    let time = words::seconds(outcomes.seconds.saturating_mul(1000));
+    let purpose = outcomes.purpose;
+    if outcomes.end == "rolled-back" {
+        let all = counted(
+            outcomes
+                .steps
+                .iter()
+                .filter(|step| step.stage == "undone")
+                .count(),
+            "step",
+        );
+        return format!("{words}: {purpose}, {all} undone in {time}; the world is as before it.\n");
+    }
+    let (from, to) = (outcomes.from_generation, outcomes.to_generation);
+    let generation = if from == to {
+        format!("generation {to} is in force, as before")
+    } else {
+        format!("generation {to} is in force, {from} was before")
+    };
+    let steps = counted(outcomes.steps.len(), "step");
+    format!("{words}: {purpose}, {steps} in {time}; {generation}.\n")
+}
+
+/// Returns what is parked, in one line.
+pub(crate) fn parked(parked: &Parked) -> String {
+    let node = parked.node.as_ref().map(|node| {
+        format!(
+            "container {} with its cache in volume {}",
+            node.container, node.volume
+        )
+    });
+    let volume = parked
+        .volume
+        .as_ref()
+        .map(|place| format!("volume {}", place.volume));
+    let what = node.or(volume).unwrap_or_default();
+    let archive = match &parked.archive {
+        Some(archive) => format!("archive {archive}"),
+        None => "no archive yet".to_owned(),
+    };
+    clean(&format!(
+        "{what} (generation {}; {archive})",
+        parked.generation
+    ))
+}
+
+fn next(outcomes: &Outcomes) -> Vec<String> {
+    let mut next = Vec::new();
+    if outcomes.purpose == Purpose::Finalize {
+        next.push(
+            "`rekit rollback` still goes back: the archives hold what was removed".to_owned(),
+        );
+    }
+    if outcomes.from_generation != outcomes.to_generation {
+        let from = outcomes.from_generation;
+        next.push(format!(
+            "`rekit rollback` goes back to generation {from}, with its warm cache"
+        ));
+    }
+    if !outcomes.parked.is_empty() && outcomes.purpose != Purpose::Backup {
+        let kept = "what is parked is kept until you say so: `rekit finalize` removes it and keeps the archives";
+        next.push(kept.to_owned());
+    }
+    next
+}
+
+/// Returns the commands that are left for a person.
+pub(crate) fn remaining(remaining: &[Remaining]) -> String {
+    let mut lines = Vec::new();
+    for Remaining { step, commands } in remaining {
+        lines.push(format!("\n  # step {step}\n"));
+        lines.extend(
+            commands
+                .iter()
+                .map(|command| format!("  {}\n", clean(command))),
+        );
+    }
+    lines.concat()
+}

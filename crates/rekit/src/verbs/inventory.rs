@@ -1,0 +1,11 @@
+//! `rekit inventory`: everything found, as it is.
+
+use crate::{call::Call, exit::Exit, failure::Failure, ui};
+
+pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
+    let inventory = call.look().await?;
+    call.output.give(&inventory, |style| {
+        ui::inventory::inventory(&inventory, style)
+    });
+    Ok(Exit::Done)
+}

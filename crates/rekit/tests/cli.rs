@@ -1,0 +1,569 @@
+//! The program as scripts see it: stdout, stderr and exit code, in a sealed home without any docker.
+//!
+//! Wiring, not logic: what the verbs decide is tested in the core, what they do to the world on real engines.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the test plays the user: it writes files and runs the program"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers belong to the tests, where a failure is a failed test"
+)]
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use expect_test::{Expect, expect};
+use tempfile::TempDir;
+
+/// A home with nothing in it, and no docker within reach.
+struct Machine {
+    home: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self {
+            // Always a path of the same length: lines are wrapped with it inside.
+            home: tempfile::tempdir_in("/tmp").unwrap(),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.home.path().join(name), text).unwrap();
+    }
+
+    /// Runs a command line and returns its exit code, stdout and stderr, places and times replaced.
+    fn run(&self, words: &str) -> (i32, String, String) {
+        let home = self.home.path();
+        let output = Command::new(env!("CARGO_BIN_EXE_rekit"))
+            .args(words.split_whitespace())
+            .env_clear()
+            .env("HOME", home)
+            .env("PATH", "")
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}/docker.sock", home.display()),
+            )
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .unwrap()
+                .replace(&home.display().to_string(), "HOME")
+        };
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    fn check(&self, words: &str, expected: &Expect) {
+        let (code, stdout, stderr) = self.run(words);
+        expected.assert_eq(&format!(
+            "exit {code}\n── stdout\n{stdout}── stderr\n{stderr}"
+        ));
+    }
+
+    fn json(&self, words: &str) -> (i32, serde_json::Value) {
+        let (code, stdout, stderr) = self.run(&format!("{words} --format json"));
+        let document = serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("{words}: {error}\n{stdout}\n{stderr}"));
+        (code, document)
+    }
+}
+
+#[test]
+fn help_lists_every_verb() {
+    Machine::new().check("--help", &expect![[r#"
+        exit 0
+        ── stdout
+        Find, back up, replace and prove everything BuildKit on this machine
+
+        Verbs that look change nothing. Verbs that change show their plan and ask first; every change is
+        journalled and can be taken back.
+
+        Exit codes: 0 done or healthy, 1 failed (where things stand is printed), 2 wrong use or bad input, 3
+        something needs care, 4 refused for safety, 5 failed and rolled back by itself, 130 interrupted.
+
+        Usage: rekit [OPTIONS] <COMMAND>
+
+        Commands:
+          inventory    List everything BuildKit that is found here
+          doctor       Say what is wrong, why, and how to mend it
+          explain      Say more about a finding's code
+          plan         Show what a reinstall would do
+          reinstall    Put every builder on a fresh, proven node
+          apply        Carry out a plan that was written before
+          validate     Prove every builder with real builds
+          status       Say where things stand
+          generations  List the generations
+          rollback     Take back the open run, or go back to an earlier generation
+          resume       Go on with a run that broke off
+          finalize     End the probation: remove what is parked, keep its archives
+          backup       Make, check and list archives
+          help         Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+          -V, --version
+                  Print version
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+          
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+          
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_unknown_flag_is_exit_2() {
+    let machine = Machine::new();
+    machine.check(
+        "doctor --fast",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: unexpected argument '--fast' found
+        state: nothing was changed
+         next: Usage: rekit doctor [OPTIONS]
+               For more information, try '--help'.
+    "#]],
+    );
+    machine.check(
+        "doctor --fast --format json",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        {
+          "schema": "rekit/error",
+          "version": 1,
+          "code": "usage",
+          "message": "unexpected argument '--fast' found",
+          "cause": [],
+          "state": "nothing was changed",
+          "next": [
+            "Usage: rekit doctor [OPTIONS]",
+            "For more information, try '--help'."
+          ]
+        }
+        ── stderr
+    "#]],
+    );
+    machine.check(
+        "docter",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: unrecognized subcommand 'docter'
+        state: nothing was changed
+         next: a similar subcommand exists: 'doctor'
+               Usage: rekit [OPTIONS] <COMMAND>
+               For more information, try '--help'.
+    "#]],
+    );
+    machine.check(
+        "",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: a verb is missing
+        state: nothing was changed
+         next: `rekit --help` lists them
+    "#]],
+    );
+}
+
+/// What else is found depends on the programs of the machine that the test runs on.
+#[test]
+fn an_engine_that_does_not_answer_needs_care() {
+    let machine = Machine::new();
+    let (code, document) = machine.json("doctor");
+    assert_eq!((code, &document["schema"]), (3, &"rekit/findings".into()));
+    let findings = document["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["code"] == "RK105"));
+    let (code, _, _) = machine.run("inventory");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_code_is_explained() {
+    let machine = Machine::new();
+    machine.check(
+        "explain RK999",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: there is no finding with the code `RK999`
+        state: nothing was changed
+         next: `rekit doctor` prints the code in front of each finding
+    "#]],
+    );
+    assert_eq!(machine.json("explain rk401").1["code"], "RK401");
+}
+
+#[test]
+fn there_is_nothing_to_go_back_to() {
+    let machine = Machine::new();
+    machine.check(
+        "rollback --yes",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            ── stderr
+            error: there is no generation before this one
+            state: nothing was changed
+             next: `rekit generations` lists those that were
+        "#]],
+    );
+    machine.check(
+        "rollback 7 --yes",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: generation 7 never was in force here
+        state: nothing was changed
+         next: `rekit generations` lists those that were
+    "#]],
+    );
+    machine.check(
+        "rollback --yes --format json",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            {
+              "schema": "rekit/error",
+              "version": 1,
+              "code": "nothing-before",
+              "message": "there is no generation before this one",
+              "cause": [],
+              "state": "nothing was changed",
+              "next": [
+                "`rekit generations` lists those that were"
+              ]
+            }
+            ── stderr
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_to_do_is_no_change() {
+    let machine = Machine::new();
+    machine.check(
+        "finalize",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        Nothing to do: nothing is parked that could be removed.
+        ── stderr
+    "#]],
+    );
+    for words in ["finalize", "resume"] {
+        let (code, document) = machine.json(words);
+        assert_eq!((code, &document["changed"]), (0, &false.into()), "{words}");
+    }
+}
+
+#[test]
+fn looks_need_no_history() {
+    let machine = Machine::new();
+    machine.check(
+        "status",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        Generation 0 is in force: what was there before rekit.
+        No run is open.
+        ── stderr
+    "#]],
+    );
+    machine.check(
+        "generations",
+        &expect![[r#"
+        exit 0
+        ── stdout
+         GENERATION            BROUGHT BY    SINCE
+         0           in force  before rekit
+        ── stderr
+    "#]],
+    );
+    machine.check(
+        "backup list",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        There are no archives yet; `rekit backup create` makes one.
+        ── stderr
+    "#]],
+    );
+    machine.check(
+        "validate -q",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        There is no builder to prove.
+        ── stderr
+    "#]],
+    );
+    assert!(
+        !machine.home.path().join(".local").exists(),
+        "a look leaves nothing behind"
+    );
+}
+
+#[test]
+fn a_misspelt_key_of_the_goal_is_underlined() {
+    let machine = Machine::new();
+    machine.write("rekit.toml", "# ours\n[cache]\nmax-usd = \"20GB\"\n");
+    machine.check(
+        "reinstall --yes",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: rekit.toml:3:1: the goal cannot be read
+                |
+              3 | max-usd = "20GB"
+                | ^^^^^^^
+        cause: unknown field `max-usd`, expected one of `reserved`, `max-used`, `min-free`,
+               `max-parallelism`
+        state: nothing was changed
+         next: correct line 3 of `rekit.toml` and run the same command again
+    "#]],
+    );
+    machine.check(
+        "plan --goal gone.toml",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `gone.toml` cannot be read
+        cause: no such file or directory
+        state: nothing was changed
+         next: name a goal file that this account can read
+    "#]],
+    );
+}
+
+#[test]
+fn without_an_engine_there_is_no_plan() {
+    Machine::new().check(
+        "reinstall --yes",
+        &expect![[r#"
+            exit 4
+            ── stdout
+            ── stderr
+            error: no Docker engine answers, so there is nothing to install on
+            cause: `unix://HOME/docker.sock`: could not reach the engine: could not connect to
+                   `unix://HOME/docker.sock`: No such file or directory (os error 2)
+            state: nothing was changed
+             next: `rekit doctor` says what is wrong with this machine's engines and store
+        "#]],
+    );
+}
+
+#[test]
+fn without_a_terminal_a_change_needs_yes() {
+    let machine = Machine::new();
+    let (code, _, stderr) = machine.run("backup create");
+    assert_eq!(code, 2, "{stderr}");
+    machine.check(
+        "backup create -q",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: this changes the machine, and there is no terminal to ask at
+        state: nothing was changed
+         next: read the plan, then run the same command with --yes
+    "#]],
+    );
+    assert!(
+        !machine.home.path().join(".local").exists(),
+        "nothing was changed"
+    );
+}
+
+#[test]
+fn an_archive_is_made_listed_and_proven() {
+    let machine = Machine::new();
+    let (code, stdout, stderr) = machine.run("backup create --yes");
+    assert_eq!(code, 0, "{stderr}");
+    let path = stdout
+        .lines()
+        .last()
+        .unwrap()
+        .replace("HOME", machine.home.path().to_str().unwrap());
+    let (code, document) = machine.json(&format!("backup verify {path}"));
+    assert_eq!((code, &document["sound"]), (0, &true.into()));
+    let (_, document) = machine.json("backup list");
+    assert_eq!(document["archives"][0]["complete"], true);
+    fs::write(format!("{path}/manifest.json"), "{}").unwrap();
+    let (code, document) = machine.json(&format!("backup verify {path}"));
+    assert_eq!((code, &document["schema"]), (4, &"rekit/error".into()));
+    machine.check(
+        "backup verify gone",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: there is no archive `gone`
+        state: nothing was changed
+         next: `rekit backup list` lists the archives
+    "#]],
+    );
+}
+
+/// A plan that removes a volume, as an attacker or a hasty hand would leave it.
+fn plan(steps: &str) -> String {
+    format!(
+        r#"{{
+  "schema": "rekit/plan", "version": 1, "run": "finalize-1", "purpose": "finalize", "made": "2026-01-01T00:00:00Z",
+  "home": "/tmp/none", "from_generation": 1, "to_generation": 1,
+  "steps": [{steps}],
+  "choices": [], "left_out": [], "interruptions": []
+}}"#
+    )
+}
+
+const VERIFY: &str =
+    r#"{"id": 1, "why": "proof", "action": {"step": "verify-archive", "archive": "a"}}"#;
+const REMOVE: &str = r#"{"id": 2, "why": "over", "action": {"step": "remove-volume",
+      "volume": {"host": "unix:///x.sock", "volume": "v_state", "created_at": "x"}, "archive": "a", "verified_by": 1}}"#;
+
+#[test]
+fn a_plan_changed_by_hand_is_refused() {
+    let machine = Machine::new();
+    // The proof was cut out.
+    machine.write("cut.json", &plan(REMOVE));
+    machine.check(
+        "apply cut.json --yes",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: the plan cannot be applied
+        cause: step 2 stands where step 1 belongs
+               step 2 `remove-volume` removes state, but no earlier step verified archive `a`
+        state: nothing was changed
+         next: do not edit a plan by hand: `rekit plan --out FILE` makes a new one
+    "#]],
+    );
+    // The proof was cut out, and the numbers were mended.
+    machine.write(
+        "mended.json",
+        &plan(&REMOVE.replace("\"id\": 2", "\"id\": 1")),
+    );
+    machine.check(
+        "apply mended.json --yes",
+        &expect![[r#"
+        exit 4
+        ── stdout
+        ── stderr
+        error: the plan cannot be applied
+        cause: step 1 `remove-volume` removes state, but no earlier step verified archive `a`
+        state: nothing was changed
+         next: do not edit a plan by hand: `rekit plan --out FILE` makes a new one
+    "#]],
+    );
+    assert!(
+        !machine.home.path().join(".local").exists(),
+        "nothing was changed"
+    );
+}
+
+#[test]
+fn a_plan_that_is_none_is_bad_input() {
+    let machine = Machine::new();
+    let stranger = VERIFY.replace("\"why\"", "\"force\": true, \"why\"");
+    machine.write("stranger.json", &plan(&stranger));
+    machine.check("apply stranger.json --yes", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: stranger.json:4:29: this is no plan that this rekit knows
+                |
+              4 |   "steps": [{"id": 1, "force": true, "why": "proof", "action": {"step": "verify-archive", "archive": "a"}}],
+                |                             ^
+        cause: unknown field `force`, expected one of `id`, `why`, `action`
+        state: nothing was changed
+         next: do not edit a plan by hand: `rekit plan --out FILE` makes a new one
+    "#]]);
+    machine.check(
+        "apply gone.json --yes",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `gone.json` cannot be read
+        cause: no such file or directory
+        state: nothing was changed
+         next: `rekit plan --out FILE` writes a plan
+    "#]],
+    );
+    assert!(
+        !machine.home.path().join(".local").exists(),
+        "nothing was changed"
+    );
+}
+
+#[test]
+fn every_failure_is_one_document() {
+    let machine = Machine::new();
+    for (words, code) in [
+        ("reinstall --yes", 4),
+        ("rollback --yes", 2),
+        ("apply gone.json", 2),
+        ("explain RK999", 2),
+        ("plan --goal gone.toml", 2),
+        ("nonsense", 2),
+    ] {
+        let (found, document) = machine.json(words);
+        assert_eq!(
+            (found, &document["schema"]),
+            (code, &"rekit/error".into()),
+            "{words}"
+        );
+        assert!(
+            document["state"].is_string() && document["next"].is_array(),
+            "{words}"
+        );
+    }
+}
