@@ -3,6 +3,7 @@
 //! One binary, so that the tests of all themes share the machine's cores. Names of tests bear the requirements that they show.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "these tests look at the machine itself, past rekit, and fail where they stand"
 )]
@@ -13,5 +14,6 @@ mod ladder;
 mod reinstall;
 mod rollback;
 
+mod story;
 mod support;
 mod without_root;

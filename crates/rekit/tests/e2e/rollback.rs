@@ -58,9 +58,9 @@ fn a_naive_copy_is_told_apart() {
     for entry in fs::read_dir(state).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
     }
     shell(r#"docker cp -a - "$1:/var/lib" < "$2""#);
