@@ -88,8 +88,7 @@ pub enum DriveError {
     /// The journal cannot be written, so nothing may change.
     #[error("the journal cannot be written")]
     Journal(#[from] JournalError),
-    /// The process is to end here, as if by a crash: a test asked for it.
-    #[cfg(feature = "fake")]
+    /// The process is to end here, as if by a crash. Only the fake world says so.
     #[error("crashed, as the test asked")]
     Crashed,
 }
@@ -280,7 +279,6 @@ impl<'a> Run<'a> {
                 Ok(None)
             }
             Err(WorldError::Interrupted) => Ok(Some(DriveEnd::Interrupted)),
-            #[cfg(feature = "fake")]
             Err(WorldError::Crashed) => Err(DriveError::Crashed),
             Err(error) => {
                 let error = told(&error);
@@ -337,7 +335,6 @@ impl<'a> Run<'a> {
         journal: &mut J,
     ) -> Result<(), DriveError> {
         let why = match error {
-            #[cfg(feature = "fake")]
             WorldError::Crashed => return Err(DriveError::Crashed),
             WorldError::Changed { what } => Turn::Moved {
                 step,

@@ -184,6 +184,8 @@ pub(crate) fn world(error: &WorldError) -> Failure {
         WorldError::Changed { .. } => Failure::of(Exit::Refused, "moved", error),
         WorldError::Refused { .. } => Failure::of(Exit::Refused, "refused", error),
         WorldError::Interrupted => Failure::of(Exit::Interrupted, "interrupted", error),
-        WorldError::Failed { .. } => Failure::of(Exit::Failed, "world", error),
+        WorldError::Failed { .. } | WorldError::Crashed => {
+            Failure::of(Exit::Failed, "world", error)
+        }
     }
 }

@@ -20,7 +20,6 @@ pub struct MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        #[cfg(feature = "fake")]
         if let Some(fuel) = &mut self.fuel {
             *fuel = fuel.checked_sub(1).ok_or(JournalError::Crashed)?;
         }

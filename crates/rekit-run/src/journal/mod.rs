@@ -65,8 +65,7 @@ pub enum JournalError {
         /// Why.
         source: serde_json::Error,
     },
-    /// The process is to end here, as if by a crash: a test asked for it.
-    #[cfg(feature = "fake")]
+    /// The process is to end here, as if by a crash. Only the fake world says so.
     #[error("crashed, as the test asked")]
     Crashed,
 }

@@ -28,8 +28,7 @@ pub enum WorldError {
     /// A person asked to stop, and nothing was half done.
     #[error("interrupted")]
     Interrupted,
-    /// The process is to end here, as if by a crash: a test asked for it.
-    #[cfg(feature = "fake")]
+    /// The process is to end here, as if by a crash. Only the fake world says so.
     #[error("crashed, as the test asked")]
     Crashed,
 }
