@@ -1,79 +1,91 @@
-//! Plans the end of the probation: parked nodes and volumes go, each after its archive was read back once more.
+//! Plans the end of the probation: every archive is read back once more, and only then the first parked thing goes.
 
 use crate::{
     draft::{Draft, Ground, volume_place},
     history::Parked,
-    name::NodeName,
+    name::{ArchiveId, NodeName},
     plan::{Plan, Purpose},
-    step::{Action, NodePlace, VolumePlace},
+    step::{Action, NodePlace, StepId, VolumePlace},
 };
+
+/// A parked thing whose archive is proven by an earlier step.
+struct Removal<'a> {
+    node: Option<&'a NodePlace>,
+    volume: Option<(VolumePlace, ArchiveId, StepId)>,
+}
 
 /// Plans to remove what is parked, except nodes of the generation in force.
 pub fn plan(ground: &Ground<'_>, parked: &[Parked]) -> Plan {
     let mut draft = Draft::new(ground, Purpose::Finalize, ground.generation);
-    for item in parked {
-        match &item.node {
-            Some(node) => remove_node(ground, &mut draft, item, node),
-            None => remove_orphan(&mut draft, item),
-        }
+    let proven: Vec<_> = parked
+        .iter()
+        .filter_map(|item| prove(ground, &mut draft, item))
+        .collect();
+    for removal in proven {
+        remove(ground, &mut draft, removal);
     }
     draft.finish()
 }
 
-fn remove_node(ground: &Ground<'_>, draft: &mut Draft, item: &Parked, node: &NodePlace) {
+/// Adds the proof of an item's archive; `None` for what is gone already, or is not to go.
+fn prove<'a>(ground: &Ground<'_>, draft: &mut Draft, item: &'a Parked) -> Option<Removal<'a>> {
+    let Some(node) = &item.node else {
+        let (volume, archive) = (item.volume.clone()?, item.archive.clone()?);
+        let proof = read_back(draft, &archive);
+        return Some(Removal {
+            node: None,
+            volume: Some((volume, archive, proof)),
+        });
+    };
     let Some(container) = ground.container(&node.host, &node.container) else {
         draft.leave_out(
             format!("container {}", node.container),
             "it is gone already",
         );
-        return;
+        return None;
     };
     if container.status == "running" {
-        draft.leave_out(
-            format!("container {}", node.container),
-            "somebody started it again; stop it first, or leave it",
-        );
-        return;
+        let why = "somebody started it again; stop it first, or leave it";
+        draft.leave_out(format!("container {}", node.container), why);
+        return None;
     }
     let owner = NodeName::of_container(node.container.as_str());
-    let present = owner
-        .as_ref()
-        .and_then(|owner| ground.volume(&node.host, owner));
+    let present = owner.and_then(|owner| ground.volume(&node.host, &owner));
     let volume = present.map(|volume| volume_place(&node.host, volume));
-    let proven = match (&item.archive, &volume) {
-        (Some(archive), Some(_)) => {
-            let why = "nothing is removed before its archive was read back";
-            Some((
-                archive.clone(),
-                draft.push(
-                    why,
-                    Action::VerifyArchive {
-                        archive: archive.clone(),
-                    },
-                ),
-            ))
-        }
-        (None, Some(volume)) => {
+    let volume = volume.map(|volume| match &item.archive {
+        Some(archive) => (volume, archive.clone(), read_back(draft, archive)),
+        None => {
             let (archive, proof) = draft.archive_state(volume.clone(), None);
-            Some((archive, proof))
+            (volume, archive, proof)
         }
-        (_, None) => None,
-    };
-    draft.push(
-        "the probation is over",
-        Action::RemoveContainer { node: node.clone() },
-    );
-    if let (Some((archive, verified_by)), Some(volume)) = (proven, volume) {
-        draft.push(
-            "its archive is proven and kept",
-            Action::RemoveVolume {
-                volume,
-                archive,
-                verified_by,
-            },
-        );
+    });
+    Some(Removal {
+        node: Some(node),
+        volume,
+    })
+}
+
+fn read_back(draft: &mut Draft, archive: &ArchiveId) -> StepId {
+    let archive = archive.clone();
+    let why = "nothing is removed before its archive was read back";
+    draft.push(why, Action::VerifyArchive { archive })
+}
+
+fn remove(ground: &Ground<'_>, draft: &mut Draft, removal: Removal<'_>) {
+    if let Some(node) = removal.node {
+        let node = node.clone();
+        draft.push("the probation is over", Action::RemoveContainer { node });
     }
-    if let Some(owner) = owner {
+    if let Some((volume, archive, verified_by)) = removal.volume {
+        let action = Action::RemoveVolume {
+            volume,
+            archive,
+            verified_by,
+        };
+        draft.push("its archive is proven and kept", action);
+    }
+    let name = removal.node.map(|node| node.container.as_str());
+    if let Some(owner) = name.and_then(NodeName::of_container) {
         remove_references(ground, draft, &owner);
     }
 }
@@ -92,27 +104,4 @@ fn remove_references(ground: &Ground<'_>, draft: &mut Draft, node: &NodeName) {
             );
         }
     }
-}
-
-fn remove_orphan(draft: &mut Draft, item: &Parked) {
-    let (Some(volume), Some(archive)): (Option<VolumePlace>, _) =
-        (item.volume.clone(), item.archive.clone())
-    else {
-        return;
-    };
-    let why = "nothing is removed before its archive was read back";
-    let verified_by = draft.push(
-        why,
-        Action::VerifyArchive {
-            archive: archive.clone(),
-        },
-    );
-    draft.push(
-        "no builder names it, and its archive is proven and kept",
-        Action::RemoveVolume {
-            volume,
-            archive,
-            verified_by,
-        },
-    );
 }

@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     fs::{self, File},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -111,27 +112,16 @@ fn a_plan_is_refused_when_the_world_moved_where_it_matters() {
 #[test]
 fn r1_2_5_an_archive_cut_short_is_never_taken_for_whole() {
     let machine = Machine::small();
-    let folder = machine.lab.root().join("tmp/backups");
-    let answer = machine
-        .rekit(&[
-            "backup",
-            "create",
-            "team",
-            "--to",
-            &folder.display().to_string(),
-            "--yes",
-        ])
-        .good();
+    let answer = machine.rekit(&["backup", "create", "team", "--yes"]).good();
     let archive = answer.stdout.lines().last().unwrap_or_default().to_owned();
     machine.rekit(&["backup", "verify", &archive]).good();
-    let largest = largest_file(&folder);
+    let largest = largest_file(Path::new(&archive));
     let file = File::options().write(true).open(&largest).unwrap();
     file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     let before = machine.world();
-    let verdict = machine.rekit(&["backup", "verify", &archive]);
-    assert_ne!(verdict.code, Some(0), "{verdict}");
     machine
-        .rekit(&["backup", "restore", &archive, "--builder", "team", "--yes"])
+        .rekit(&["backup", "verify", &archive])
+        .ends_with(4)
         .refused();
     let found = differences(&before, &machine.world());
     assert!(found.is_empty(), "\n{}", found.join("\n"));
