@@ -89,6 +89,14 @@ pub enum PlanFault {
         /// The container.
         container: String,
     },
+    /// A node that is made twice.
+    #[error("step {step} makes node `{node}` a second time")]
+    Twice {
+        /// The step.
+        step: StepId,
+        /// The node.
+        node: String,
+    },
     /// A record that names a node before it was proven.
     #[error("step {step} sends builds to node `{node}`, but no earlier step probed it")]
     Unprobed {
@@ -204,6 +212,13 @@ fn check_switches(steps: &[Step], faults: &mut Vec<PlanFault>) {
     let mut probed = Vec::new();
     for step in steps {
         match &step.action {
+            Action::BootNode { node, .. } if booted.contains(&node) => {
+                let node = node.to_string();
+                faults.push(PlanFault::Twice {
+                    step: step.id,
+                    node,
+                });
+            }
             Action::BootNode { node, .. } => booted.push(node),
             Action::ProbeNode { container, .. } => probed.push(container.clone()),
             Action::RewriteRecord { edit, .. } => {

@@ -52,12 +52,12 @@ fn prove<'a>(ground: &Ground<'_>, draft: &mut Draft, item: &'a Parked) -> Option
     let owner = NodeName::of_container(node.container.as_str());
     let present = owner.and_then(|owner| ground.volume(&node.host, &owner));
     let volume = present.map(|volume| volume_place(&node.host, volume));
-    let volume = volume.map(|volume| match &item.archive {
-        Some(archive) => (volume, archive.clone(), read_back(draft, archive)),
-        None => {
+    let volume = volume.map(|volume| {
+        let Some(archive) = &item.archive else {
             let (archive, proof) = draft.archive_state(volume.clone(), None);
-            (volume, archive, proof)
-        }
+            return (volume, archive, proof);
+        };
+        (volume, archive.clone(), read_back(draft, archive))
     });
     Some(Removal {
         node: Some(node),

@@ -167,7 +167,11 @@ impl History {
                 now.take_in(step, &run.plan);
             }
         }
-        now.parked()
+        // A volume that no builder named belongs to its generation: while that is in force, it is no more parked than the rest.
+        let current = self.current();
+        let mut parked = now.parked();
+        parked.retain(|item| item.node.is_some() || item.generation != current);
+        parked
     }
 }
 

@@ -152,19 +152,25 @@ impl Reinstall<'_> {
         self.draft.leave_out(what, "its record does not parse, so they are not known; the rebuilt record has rekit's settings");
         let count = u64::try_from(nodes.len()).unwrap_or(1);
         let endpoint = self.ground.inventory.selection.key.clone();
-        let renewals = nodes
-            .into_iter()
-            .map(|(node, image)| {
-                let settings = Some(self.settings(&host, count));
-                let edit = NodeEdit {
-                    name: self.new_name(&node),
-                    replaces: None,
-                    endpoint: Some(endpoint.clone()),
-                    settings,
-                };
-                self.beside(edit, host.clone(), image, &node)
-            })
-            .collect();
+        let mut renewals: Vec<Renewal> = Vec::new();
+        for (node, image) in nodes {
+            let name = self.new_name(&node);
+            if renewals.iter().any(|renewal| renewal.edit.name == name) {
+                let what = format!("container {}", node.container());
+                self.draft.leave_out(
+                    what,
+                    "another container of the same node is the one that is renewed",
+                );
+                continue;
+            }
+            let edit = NodeEdit {
+                name,
+                replaces: None,
+                endpoint: Some(endpoint.clone()),
+                settings: Some(self.settings(&host, count)),
+            };
+            renewals.push(self.beside(edit, host.clone(), image, &node));
+        }
         self.switch(&builder.name, &path, renewals);
         true
     }
@@ -186,7 +192,10 @@ impl Reinstall<'_> {
                 .containers
                 .iter()
                 .filter(|container| container.is_buildkit && container.parked.is_none());
+            let mut containers: Vec<_> = containers.collect();
+            containers.sort_by_key(|container| container.status != "running");
             let nodes: Vec<_> = containers
+                .into_iter()
                 .filter_map(|container| {
                     let node = NodeName::of_container(container.name.as_str())?;
                     numbered(&node)?;
