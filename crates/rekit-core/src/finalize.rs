@@ -1,71 +1,97 @@
-//! Plans the end of the probation: parked nodes and volumes go, each after its archive was read back once more.
+//! Plans the end of the probation: parked nodes and volumes go, after the archives of all were read back once more.
 
 use crate::{
     draft::{Draft, Ground, volume_place},
     history::Parked,
-    name::NodeName,
+    name::{ArchiveId, NodeName},
     plan::{Plan, Purpose},
-    step::{Action, NodePlace, VolumePlace},
+    step::{Action, NodePlace, StepId, VolumePlace},
 };
 
 /// Plans to remove what is parked, except nodes of the generation in force.
+///
+/// Every archive is proven before the first removal, so that a damaged one ends the run with nothing removed.
 pub fn plan(ground: &Ground<'_>, parked: &[Parked]) -> Plan {
     let mut draft = Draft::new(ground, Purpose::Finalize, ground.generation);
-    for item in parked {
-        match &item.node {
-            Some(node) => remove_node(ground, &mut draft, item, node),
-            None => remove_orphan(&mut draft, item),
-        }
+    let proven: Vec<_> = parked
+        .iter()
+        .filter_map(|item| match &item.node {
+            Some(node) => prove_node(ground, &mut draft, item, node),
+            None => prove_orphan(&mut draft, item),
+        })
+        .collect();
+    for item in proven {
+        remove(ground, &mut draft, item);
     }
     draft.finish()
 }
 
-fn remove_node(ground: &Ground<'_>, draft: &mut Draft, item: &Parked, node: &NodePlace) {
-    let Some(container) = ground.container(&node.host, &node.container) else {
-        draft.leave_out(
-            format!("container {}", node.container),
-            "it is gone already",
-        );
-        return;
+/// What may go: a node, its state volume with the proof of its archive, or both.
+struct Proven<'a> {
+    node: Option<&'a NodePlace>,
+    volume: Option<(VolumePlace, ArchiveId, StepId)>,
+}
+
+fn prove_node<'a>(
+    ground: &Ground<'_>,
+    draft: &mut Draft,
+    item: &Parked,
+    node: &'a NodePlace,
+) -> Option<Proven<'a>> {
+    let left_out = match ground.container(&node.host, &node.container) {
+        None => Some("it is gone already"),
+        Some(container) if container.status == "running" => {
+            Some("somebody started it again; stop it first, or leave it")
+        }
+        Some(_) => None,
     };
-    if container.status == "running" {
-        draft.leave_out(
-            format!("container {}", node.container),
-            "somebody started it again; stop it first, or leave it",
-        );
-        return;
+    if let Some(why) = left_out {
+        draft.leave_out(format!("container {}", node.container), why);
+        return None;
     }
     let owner = NodeName::of_container(node.container.as_str());
-    let present = owner
-        .as_ref()
-        .and_then(|owner| ground.volume(&node.host, owner));
-    let volume = present.map(|volume| volume_place(&node.host, volume));
-    let proven = match (&item.archive, &volume) {
-        (Some(archive), Some(_)) => {
-            let why = "nothing is removed before its archive was read back";
-            Some((
-                archive.clone(),
-                draft.push(
-                    why,
-                    Action::VerifyArchive {
-                        archive: archive.clone(),
-                    },
-                ),
-            ))
-        }
-        (None, Some(volume)) => {
-            let (archive, proof) = draft.archive_state(volume.clone(), None);
-            Some((archive, proof))
-        }
-        (_, None) => None,
-    };
-    draft.push(
-        "the probation is over",
-        Action::RemoveContainer { node: node.clone() },
-    );
-    if let (Some((archive, verified_by)), Some(volume)) = (proven, volume) {
+    let present = owner.and_then(|owner| ground.volume(&node.host, &owner));
+    let volume = present.map(|volume| {
+        let volume = volume_place(&node.host, volume);
+        let (archive, proof) = match &item.archive {
+            Some(archive) => (archive.clone(), verify(draft, archive)),
+            None => draft.archive_state(volume.clone(), None),
+        };
+        (volume, archive, proof)
+    });
+    Some(Proven {
+        node: Some(node),
+        volume,
+    })
+}
+
+fn prove_orphan(draft: &mut Draft, item: &Parked) -> Option<Proven<'static>> {
+    let (volume, archive) = (item.volume.clone()?, item.archive.clone()?);
+    let proof = verify(draft, &archive);
+    Some(Proven {
+        node: None,
+        volume: Some((volume, archive, proof)),
+    })
+}
+
+fn verify(draft: &mut Draft, archive: &ArchiveId) -> StepId {
+    let archive = archive.clone();
+    let why = "nothing is removed before every archive was read back";
+    draft.push(why, Action::VerifyArchive { archive })
+}
+
+fn remove(ground: &Ground<'_>, draft: &mut Draft, item: Proven<'_>) {
+    if let Some(node) = item.node {
+        let action = Action::RemoveContainer { node: node.clone() };
+        draft.push("the probation is over", action);
+    }
+    if let Some((volume, archive, verified_by)) = item.volume {
+        let why = match item.node {
+            Some(_) => "its archive is proven and kept",
+            None => "no builder names it, and its archive is proven and kept",
+        };
         draft.push(
-            "its archive is proven and kept",
+            why,
             Action::RemoveVolume {
                 volume,
                 archive,
@@ -73,6 +99,9 @@ fn remove_node(ground: &Ground<'_>, draft: &mut Draft, item: &Parked, node: &Nod
             },
         );
     }
+    let owner = item
+        .node
+        .and_then(|node| NodeName::of_container(node.container.as_str()));
     if let Some(owner) = owner {
         remove_references(ground, draft, &owner);
     }
@@ -92,27 +121,4 @@ fn remove_references(ground: &Ground<'_>, draft: &mut Draft, node: &NodeName) {
             );
         }
     }
-}
-
-fn remove_orphan(draft: &mut Draft, item: &Parked) {
-    let (Some(volume), Some(archive)): (Option<VolumePlace>, _) =
-        (item.volume.clone(), item.archive.clone())
-    else {
-        return;
-    };
-    let why = "nothing is removed before its archive was read back";
-    let verified_by = draft.push(
-        why,
-        Action::VerifyArchive {
-            archive: archive.clone(),
-        },
-    );
-    draft.push(
-        "no builder names it, and its archive is proven and kept",
-        Action::RemoveVolume {
-            volume,
-            archive,
-            verified_by,
-        },
-    );
 }
