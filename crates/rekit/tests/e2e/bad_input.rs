@@ -209,7 +209,7 @@ fn without_permission_nothing_is_begun() {
     machine
         .rekit(&["reinstall", "--yes"])
         .refused()
-        .says("permission denied");
+        .says("Permission denied");
     Answer::of(
         machine
             .lab
