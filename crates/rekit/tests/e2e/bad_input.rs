@@ -199,7 +199,7 @@ fn without_permission_nothing_is_begun() {
     machine
         .rekit(&["reinstall", "--yes"])
         .refused()
-        .says("permission denied");
+        .says("Permission denied");
     Answer::of(
         machine
             .lab

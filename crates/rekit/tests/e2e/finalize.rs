@@ -12,10 +12,12 @@ fn r1_3_5_one_flipped_bit_in_an_archive_and_nothing_is_removed() {
     let machine = Machine::small();
     let image = machine.export();
     machine.rekit(&["reinstall", "--yes"]).good();
-    let parked = machine.objects();
+    let ids = || machine.docker(&["ps", "-aq", "--no-trunc"]).good().stdout;
+    let (parked, same) = (machine.objects(), ids());
     flip_a_bit(&largest_file(&machine.home().join("archives")));
     machine.rekit(&["finalize", "--yes"]).ends_with(4).refused();
     assert_eq!(machine.objects(), parked);
+    assert_eq!(ids(), same, "not even removed and made again");
     machine.rekit(&["rollback", "--yes"]).good();
     machine.export().is_warm_twin_of(&image);
 }
