@@ -126,7 +126,7 @@ fn help_lists_every_verb() {
                   Possible values:
                   - table: Text for people
                   - json:  One JSON document
-          
+
                   [default: table]
 
               --color <WHEN>
@@ -136,7 +136,7 @@ fn help_lists_every_verb() {
                   - auto:   On a terminal
                   - always: Always
                   - never:  Never
-          
+
                   [default: auto]
 
           -y, --yes
