@@ -16,6 +16,9 @@ use crate::{
     ui::{self, plan::Room},
 };
 
+/// What to do when the engine's socket is closed to this account.
+const ENGINE_DENIED_NEXT: &str = "let this account use the engine: as root, `usermod -aG docker NAME`, then log in anew; or run rekit as root";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Write the plan to a file as well, for `rekit apply`
@@ -69,9 +72,18 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
         Ok(plan) => plan,
         Err(error @ SessionError::NoPlan(NoPlan::NoEngine)) => {
             let hosts = inventory.hosts.iter();
-            let reasons =
-                hosts.filter_map(|host| Some(format!("`{}`: {}", host.id, host.engine.reason()?)));
-            return Err(reasons.fold(error.into(), Failure::because));
+            let reasons: Vec<_> = hosts
+                .filter_map(|host| Some(format!("`{}`: {}", host.id, host.engine.reason()?)))
+                .collect();
+            let denied = reasons
+                .iter()
+                .any(|reason| reason.contains("permission denied"));
+            let failure = reasons.into_iter().fold(error.into(), Failure::because);
+            return Err(if denied {
+                failure.then(ENGINE_DENIED_NEXT)
+            } else {
+                failure
+            });
         }
         Err(error) => return Err(error.into()),
     };

@@ -199,7 +199,8 @@ fn without_permission_nothing_is_begun() {
     machine
         .rekit(&["reinstall", "--yes"])
         .refused()
-        .says("Permission denied");
+        .says("permission denied")
+        .says("usermod -aG docker");
     Answer::of(
         machine
             .lab
