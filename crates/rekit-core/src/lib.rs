@@ -1,6 +1,7 @@
 //! The nouns and decisions of rekit. No I/O: no files, network, clock, randomness or environment.
 
 pub mod backup;
+pub mod by_hand;
 pub mod check;
 pub mod config;
 pub mod doctor;
@@ -20,5 +21,6 @@ pub mod plan;
 pub mod record;
 pub mod reinstall;
 pub mod rollback;
+pub mod sheet;
 pub mod step;
 pub mod undo;

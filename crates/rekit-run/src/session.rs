@@ -278,7 +278,7 @@ impl Session<'_> {
         first: impl FnOnce(&mut Run<'_>, &mut crate::journal::RunJournal<'_>) -> Result<(), DriveError>,
         world: &mut RealWorld<'_>,
     ) -> Result<Applied, SessionError> {
-        let mut journal = home.journal(&plan.plan().run);
+        let mut journal = home.journal(plan.plan(), entries);
         let mut run = Run::new(plan, entries, self.listener, self.interrupt).with_kill(self.kill);
         first(&mut run, &mut journal)?;
         let end = run.drive(world, &mut journal).await?;

@@ -18,6 +18,7 @@ use std::{
 };
 
 use rekit_core::{
+    by_hand::by_hand,
     check::{CheckedPlan, check},
     event::Event,
     name::{HostId, HostPath},
@@ -426,7 +427,7 @@ fn check_end(plan: &CheckedPlan, start: &FakeWorld, point: &Point) {
                     .state(plan)
                     .undos()
                     .iter()
-                    .flat_map(|(_, undo)| undo.by_hand(&path("/h")))
+                    .flat_map(|(_, undo)| by_hand(undo, &path("/h")).commands)
                     .collect();
                 assert!(!commands.is_empty(), "stuck, and nothing to tell a person");
                 return;

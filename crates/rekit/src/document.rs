@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use rekit_core::{
+    by_hand::{ByHand, by_hand},
     history::{Generation, History, Parked},
-    name::{ArchiveId, RunId},
+    name::{ArchiveId, HostPath, RunId},
     next::{RunEnd, RunState, Stage, Turn},
     plan::{Plan, Purpose},
+    sheet,
     step::{Action, StepId},
     undo::Outcome,
 };
@@ -68,6 +70,8 @@ pub(crate) struct Outcomes {
     pub(crate) parked: Vec<Parked>,
     /// Why the run went backward, where it did.
     pub(crate) turned: Option<Turn>,
+    /// The rollback sheet of the run: the way back with a shell alone.
+    pub(crate) sheet: Option<HostPath>,
     /// What a person has to do by hand, where the run is stuck.
     pub(crate) remaining: Vec<Remaining>,
     /// The failure, where there is one.
@@ -101,7 +105,8 @@ pub(crate) struct ArchivePlace {
 #[derive(Debug, Serialize)]
 pub(crate) struct Remaining {
     pub(crate) step: StepId,
-    pub(crate) commands: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) by_hand: ByHand,
 }
 
 /// Returns what a verb did that found nothing to do.
@@ -120,6 +125,7 @@ pub(crate) fn nothing(plan: &Plan) -> Outcomes {
         archives: Vec::new(),
         parked: Vec::new(),
         turned: None,
+        sheet: None,
         remaining: Vec::new(),
         error: None,
     }
@@ -176,6 +182,7 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
         archives: archives(plan, state),
         parked: history.parked(),
         turned: state.turned().cloned(),
+        sheet: Some(sheet::place(&plan.home, &plan.run)),
         remaining: if applied.end == DriveEnd::Ended(RunEnd::Stuck) {
             remaining(plan, state)
         } else {
@@ -237,10 +244,10 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
 pub(crate) fn remaining(plan: &Plan, state: &RunState) -> Vec<Remaining> {
     let commands = |(step, undo): (StepId, rekit_core::undo::Undo)| Remaining {
         step,
-        commands: undo.by_hand(&plan.home),
+        by_hand: by_hand(&undo, &plan.home),
     };
     let all = state.undos().into_iter().map(commands);
-    all.filter(|remaining| !remaining.commands.is_empty())
+    all.filter(|remaining| !remaining.by_hand.commands.is_empty())
         .collect()
 }
 
@@ -268,6 +275,8 @@ pub(crate) struct OpenRun {
     pub(crate) direction: &'static str,
     /// Whether an undo failed for good.
     pub(crate) stuck: bool,
+    /// The rollback sheet of the run: the way back with a shell alone.
+    pub(crate) sheet: HostPath,
     /// The step that was begun and not finished.
     pub(crate) under_way: Option<StepOutcome>,
     pub(crate) turned: Option<Turn>,
@@ -303,6 +312,7 @@ pub(crate) fn open_run(run: &StoredRun) -> OpenRun {
             outcome: None,
         }),
         turned: state.turned().cloned(),
+        sheet: sheet::place(&run.plan.home, &run.plan.run),
         remaining: if stuck {
             remaining(&run.plan, &state)
         } else {

@@ -9,13 +9,13 @@ use std::{
 
 use jiff::Timestamp;
 use rekit_core::{
-    name::{BlobId, RunId},
+    name::BlobId,
     next::{Entry, RunEnd, RunState},
     plan::Plan,
 };
 use rusqlite::Connection;
 
-use super::{JournalError, RunJournal, blobs::Blobs};
+use super::{JournalError, RunJournal, blobs::Blobs, sheet::SheetFile};
 use crate::world::ForeignBytes;
 
 /// Bytes that the journal keeps free on its disk, so that a rollback can be written when the disk is full.
@@ -208,6 +208,12 @@ impl Home {
 
     /// Writes down that a run of this plan begins.
     pub fn begin(&self, plan: &Plan) -> Result<(), HomeError> {
+        SheetFile::new(plan, &[])
+            .write()
+            .map_err(|source| HomeError::Directory {
+                path: self.path.display().to_string(),
+                source,
+            })?;
         let sql = "INSERT INTO run (id, began, plan) VALUES (?1, ?2, ?3)";
         self.database
             .execute(
@@ -219,13 +225,14 @@ impl Home {
     }
 
     /// Returns the journal of a run, to go on writing.
-    pub fn journal(&self, run: &RunId) -> RunJournal<'_> {
+    pub fn journal<'a>(&'a self, plan: &'a Plan, entries: &[Entry]) -> RunJournal<'a> {
         RunJournal {
             database: &self.database,
             path: self.database_path(),
             blobs: self.blobs(),
             ballast: &self.ballast,
-            run: run.clone(),
+            run: plan.run.clone(),
+            sheet: SheetFile::new(plan, entries),
             now: self.now,
         }
     }

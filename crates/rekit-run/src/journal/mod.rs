@@ -9,6 +9,7 @@
 mod blobs;
 mod home;
 mod memory;
+mod sheet;
 mod sqlite;
 
 pub use home::{Home, HomeError, StoredRun};

@@ -7,7 +7,7 @@ use rekit_core::{
 };
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Journal, JournalError, blobs::Blobs, home::Ballast};
+use super::{Journal, JournalError, blobs::Blobs, home::Ballast, sheet::SheetFile};
 use crate::world::ForeignBytes;
 
 /// The journal of one run.
@@ -17,6 +17,7 @@ pub struct RunJournal<'a> {
     pub(super) blobs: Blobs,
     pub(super) ballast: &'a Ballast,
     pub(super) run: RunId,
+    pub(super) sheet: SheetFile<'a>,
     pub(super) now: fn() -> Timestamp,
 }
 
@@ -44,7 +45,7 @@ impl Journal for RunJournal<'_> {
             }
             result => result,
         }
-        .map(|_| ())
+        .map(|_| self.sheet.note(entry))
         .map_err(|source| JournalError::Database {
             path: self.path.clone(),
             source,

@@ -3,6 +3,7 @@
 use rekit_core::{
     inventory::Inventory,
     plan::{Plan, Purpose},
+    sheet,
     step::Action,
 };
 use rekit_run::world::{host, path_of};
@@ -94,10 +95,14 @@ pub(crate) fn plan(plan: &Plan, room: &Room, style: &Style) -> String {
         told(room).into_iter(),
         style,
     ));
-    if plan.purpose == Purpose::Reinstall {
+    if plan.purpose != Purpose::Backup && !plan.steps.is_empty() {
         let back = [
             "`rekit rollback` brings all of it back, warm, before and after `rekit finalize`"
                 .to_owned(),
+            format!(
+                "with a shell alone: {}, made for this run before its first step",
+                sheet::place(&plan.home, &plan.run)
+            ),
         ];
         text.push_str(&section(
             "The way back",

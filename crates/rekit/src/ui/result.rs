@@ -106,6 +106,11 @@ fn next(outcomes: &Outcomes) -> Vec<String> {
         next.push(format!(
             "`rekit rollback` goes back to generation {from}, with its warm cache"
         ));
+        next.extend(
+            outcomes.sheet.iter().map(|sheet| {
+                format!("{sheet} is the same way back for a person with a shell alone")
+            }),
+        );
     }
     if !outcomes.parked.is_empty() && outcomes.purpose != Purpose::Backup {
         let kept = "what is parked is kept until you say so: `rekit finalize` removes it and keeps the archives";
@@ -117,13 +122,12 @@ fn next(outcomes: &Outcomes) -> Vec<String> {
 /// Returns the commands that are left for a person.
 pub(crate) fn remaining(remaining: &[Remaining]) -> String {
     let mut lines = Vec::new();
-    for Remaining { step, commands } in remaining {
+    for Remaining { step, by_hand } in remaining {
         lines.push(format!("\n  # step {step}\n"));
-        lines.extend(
-            commands
-                .iter()
-                .map(|command| format!("  {}\n", clean(command))),
-        );
+        let line = |command: &String| format!("  {}\n", clean(command));
+        lines.extend(by_hand.commands.iter().map(line));
+        lines.push("  # proof\n".to_owned());
+        lines.extend(by_hand.proof.iter().map(line));
     }
     lines.concat()
 }

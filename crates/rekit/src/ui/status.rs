@@ -50,6 +50,8 @@ pub(crate) fn open_run(run: &OpenRun, style: &Style) -> String {
     if let Some(why) = &run.turned {
         text.push_str(&clean(&format!("It goes backward: {}.\n", turn(why))));
     }
+    let sheet = clean(&run.sheet.to_string());
+    text.extend(["Its way back with a shell alone: ", &sheet, "\n"]);
     if run.stuck {
         text.push_str("It is stuck: taking a step back failed for good. What is left, by hand:\n");
         text.push_str(&result::remaining(&run.remaining));

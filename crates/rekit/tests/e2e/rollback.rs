@@ -1,6 +1,7 @@
 //! Going back: the store as it was to the byte, the old builder as warm as it was to the last attribute, what is the user's own untouched.
 
 use crate::support::{Answer, Export, Machine, World, differences};
+use rekit_core::name::RunId;
 use rekit_lab::modes::CacheSize;
 use std::fs;
 
@@ -84,6 +85,69 @@ fn r1_4_1_a_generation_can_be_left_and_entered_again_and_again() {
     // The listing above made the activity files of the new builders, which are not compared; it wrote nothing else.
     assert_as_before(&machine, &before);
     machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn r1_4_1_r1_4_2_the_sheets_bring_all_back_with_a_shell_alone() {
+    let machine = Machine::small();
+    let (image, before) = reinstalled(&machine);
+    machine.rekit(&["finalize", "--yes"]).good();
+    let mut runs = machine.runs();
+    while let Some(run) = runs.pop() {
+        follow_sheet(&machine, &run.plan.run);
+    }
+    assert_as_before(&machine, &before);
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn r1_4_2_a_step_of_the_sheet_stops_before_a_file_that_somebody_changed() {
+    let machine = Machine::small();
+    reinstalled(&machine);
+    let sheet = sheet(&machine, &machine.runs()[0].plan.run);
+    let record = machine.record("team");
+    let mine = fs::read_to_string(&record).unwrap() + "\n";
+    fs::write(&record, &mine).unwrap();
+    let named = record.display().to_string();
+    let block = blocks(&sheet)
+        .into_iter()
+        .find(|block| block.contains("install") && block.contains(&named))
+        .unwrap_or_else(|| panic!("no step brings {named} back in\n{sheet}"));
+    let answer = shell(&machine, &block);
+    assert_ne!(answer.code, Some(0), "{answer}");
+    answer.says("STOP");
+    assert_eq!(fs::read_to_string(&record).unwrap(), mine);
+}
+
+/// Does what a person does with a run's sheet: each step, then its proof, from the top to the bottom.
+fn follow_sheet(machine: &Machine, run: &RunId) {
+    let sheet = sheet(machine, run);
+    let steps = sheet.split("## At the end").next().unwrap();
+    let blocks = blocks(steps);
+    assert!(!blocks.is_empty(), "{sheet}");
+    for block in blocks {
+        shell(machine, &block).good();
+    }
+}
+
+/// Returns a run's rollback sheet.
+fn sheet(machine: &Machine, run: &RunId) -> String {
+    let path = machine.home().join("rollback").join(format!("{run}.md"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Returns the shell commands of a sheet, block by block.
+fn blocks(sheet: &str) -> Vec<String> {
+    let parts = sheet.split("```sh\n").skip(1);
+    parts
+        .map(|part| part.split("```").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Runs commands in a shell on the machine where rekit is not to be found.
+fn shell(machine: &Machine, script: &str) -> Answer {
+    let script = format!("rekit() {{ exit 99; }}\n{script}");
+    Answer::of(&mut machine.command("sh", &["-euc", &script]))
 }
 
 /// Reinstalls; returns the team's image and the world as they were before.

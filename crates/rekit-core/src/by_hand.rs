@@ -1,0 +1,264 @@
+//! An undo as shell commands: what a person does who has docker and stock tools, but no rekit.
+//!
+//! Invariants: every command may run twice; nothing is overwritten that somebody else changed since; no command shows a secret.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::{ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, VolumeName},
+    step::{Kept, NodePlace},
+    undo::Undo,
+};
+
+/// Seconds that a daemon is given to end by itself.
+const STOP_SECONDS: u32 = 120;
+/// Seconds that a daemon is given to answer.
+const READY_SECONDS: u32 = 60;
+
+/// One step taken back by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ByHand {
+    /// The commands, one a line, in their order; none: there is nothing to take back.
+    pub commands: Vec<String>,
+    /// Commands that end with 0 once the step is taken back.
+    pub proof: Vec<String>,
+}
+
+/// Returns how a step is taken back by hand. `home` is rekit's own directory, where blobs and archives lie.
+pub fn by_hand(undo: &Undo, home: &HostPath) -> ByHand {
+    match undo {
+        Undo::Nothing {} => ByHand::default(),
+        Undo::DropPartialArchive { archive } => drop_partial_archive(archive, home),
+        Undo::RestoreFile {
+            path, was, made, ..
+        } => restore_file(path, was.as_ref(), made.as_ref(), home),
+        Undo::RestoreTree { path, blob, .. } => restore_tree(path, blob, home),
+        Undo::RemoveTree { path, .. } => ByHand {
+            commands: vec![format!("rm -rf {}", quoted(path))],
+            proof: vec![format!("test ! -e {}", quoted(path))],
+        },
+        Undo::RemoveNode { host, node, .. } => retire_node(host, &node.container()),
+        Undo::RestoreContainerState {
+            node,
+            running,
+            restart_policy,
+        } => restore_container_state(node, *running, restart_policy),
+        Undo::RecreateContainer {
+            host,
+            container,
+            description,
+        } => recreate_container(host, container, &blob_path(home, description)),
+        Undo::RestoreVolume {
+            host,
+            volume,
+            archive,
+            options,
+        } => restore_volume(
+            host,
+            volume,
+            &archive_path(home, archive),
+            &blob_path(home, options),
+        ),
+        Undo::RemoveRecreated { host, container } => {
+            let docker = docker(host);
+            ByHand {
+                commands: vec![format!("{docker} rm {container}")],
+                proof: vec![format!("! {docker} inspect {container}")],
+            }
+        }
+        Undo::RemoveRestored {
+            host,
+            volume,
+            archive,
+        } => {
+            let (docker, archive) = (docker(host), quoted(&archive_path(home, archive)));
+            ByHand {
+                commands: vec![format!(
+                    "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && {docker} volume rm {volume}"
+                )],
+                proof: vec![format!("! {docker} volume inspect {volume}")],
+            }
+        }
+    }
+}
+
+fn drop_partial_archive(archive: &ArchiveId, home: &HostPath) -> ByHand {
+    let partial = quoted(&format!("{}.partial", archive_path(home, archive)));
+    ByHand {
+        commands: vec![format!("rm -rf {partial}")],
+        proof: vec![format!("test ! -e {partial}")],
+    }
+}
+
+fn restore_file(
+    path: &HostPath,
+    was: Option<&Kept>,
+    made: Option<&Digest>,
+    home: &HostPath,
+) -> ByHand {
+    let file = quoted(path);
+    let known: Vec<&str> = [made.map(Digest::as_str), was.map(|kept| kept.blob.as_str())]
+        .into_iter()
+        .flatten()
+        .collect();
+    // A file that is neither as the step left it nor as it was is somebody's work.
+    let guard = format!(
+        "test ! -e {file} || sha256sum < {file} | grep -qE '^({})' || {{ echo 'STOP: somebody changed this file since; look at it first'; false; }}",
+        known.join("|")
+    );
+    match was {
+        Some(kept) => {
+            let blob = quoted(&blob_path(home, &kept.blob));
+            ByHand {
+                commands: vec![
+                    guard,
+                    format!("install -D -m {:04o} {blob} {file}", kept.mode),
+                ],
+                proof: vec![format!("cmp {blob} {file}")],
+            }
+        }
+        None => ByHand {
+            commands: vec![guard, format!("rm -f {file}")],
+            proof: vec![format!("test ! -e {file}")],
+        },
+    }
+}
+
+fn restore_tree(path: &HostPath, blob: &BlobId, home: &HostPath) -> ByHand {
+    let parent = path.parent().unwrap_or_else(|| HostPath::from("/"));
+    let (parent, blob) = (quoted(&parent), quoted(&blob_path(home, blob)));
+    ByHand {
+        commands: vec![format!("mkdir -p {parent} && tar -xpf {blob} -C {parent}")],
+        proof: vec![format!("tar -df {blob} -C {parent}")],
+    }
+}
+
+/// The new node is stopped and kept: what was built there since is not lost.
+fn retire_node(host: &HostId, container: &ContainerName) -> ByHand {
+    let docker = docker(host);
+    ByHand {
+        commands: vec![format!(
+            "if {docker} inspect {container} > /dev/null 2>&1; then {docker} update --restart no {container} && {docker} stop --time {STOP_SECONDS} {container}; fi"
+        )],
+        proof: vec![format!(
+            "test \"$({docker} inspect -f '{{{{.State.Running}}}}' {container} 2> /dev/null)\" != true"
+        )],
+    }
+}
+
+fn restore_container_state(node: &NodePlace, running: bool, policy: &str) -> ByHand {
+    let (docker, container) = (docker(&node.host), &node.container);
+    let policy = if policy.is_empty() { "no" } else { policy };
+    let mut commands = vec![format!("{docker} update --restart {policy} {container}")];
+    let proof = if running {
+        commands.push(format!("{docker} start {container}"));
+        format!(
+            "timeout {READY_SECONDS} sh -c 'until {docker} exec {container} buildctl debug workers; do sleep 1; done'"
+        )
+    } else {
+        commands.push(format!("{docker} stop --time {STOP_SECONDS} {container}"));
+        format!("test \"$({docker} inspect -f '{{{{.State.Running}}}}' {container})\" = false")
+    };
+    ByHand {
+        commands,
+        proof: vec![proof],
+    }
+}
+
+/// Only the engine's API takes a whole description; the docker command line does not.
+fn recreate_container(host: &HostId, container: &ContainerName, description: &HostPath) -> ByHand {
+    let docker = docker(host);
+    let body = "'.Config + {HostConfig: .HostConfig} | del(.Hostname)'";
+    let create = api(host, &format!("containers/create?name={container}"));
+    ByHand {
+        commands: vec![format!(
+            "{docker} inspect {container} > /dev/null 2>&1 || jq {body} {} | {create}",
+            quoted(description)
+        )],
+        proof: vec![format!("{docker} inspect -f '{{{{.Id}}}}' {container}")],
+    }
+}
+
+fn restore_volume(
+    host: &HostId,
+    volume: &VolumeName,
+    archive: &HostPath,
+    options: &HostPath,
+) -> ByHand {
+    let docker = docker(host);
+    let body =
+        format!("'{{Name: \"{volume}\", Driver: .driver, DriverOpts: .options, Labels: .labels}}'");
+    let place = format!("\"$({docker} volume inspect -f '{{{{.Mountpoint}}}}' {volume})\"");
+    let archive = quoted(archive);
+    ByHand {
+        commands: vec![
+            format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)"),
+            format!(
+                "{docker} volume inspect {volume} > /dev/null 2>&1 || jq {body} {} | {}",
+                quoted(options),
+                api(host, "volumes/create")
+            ),
+            format!(
+                "(cd {archive} && find trees/state -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat) | zstd -dcq \
+                 | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}"
+            ),
+        ],
+        proof: vec![format!("test -n \"$(ls -A {place})\"")],
+    }
+}
+
+fn docker(host: &HostId) -> String {
+    format!("docker -H {}", quoted(host))
+}
+
+/// Returns the command that posts its input to the engine's API.
+fn api(host: &HostId, path: &str) -> String {
+    let post = "curl -fsS -H 'Content-Type: application/json' --data-binary @-";
+    let host = host.to_string();
+    match host.split_once("://") {
+        Some(("unix", socket)) => format!(
+            "{post} --unix-socket {} 'http://docker/{path}'",
+            quoted(&socket)
+        ),
+        Some(("ssh", account)) => format!(
+            "ssh {} \"{post} --unix-socket /var/run/docker.sock 'http://docker/{path}'\"",
+            quoted(&account)
+        ),
+        Some((_, address)) => format!("{post} {}", quoted(&format!("http://{address}/{path}"))),
+        None => format!("{post} {}", quoted(&format!("http://{host}/{path}"))),
+    }
+}
+
+fn blob_path(home: &HostPath, blob: &BlobId) -> HostPath {
+    home.join("blobs").join(blob.as_str())
+}
+
+fn archive_path(home: &HostPath, archive: &ArchiveId) -> HostPath {
+    home.join("archives").join(archive.as_str())
+}
+
+/// Returns a word as a shell takes it, whatever is in it.
+fn quoted(word: &dyn std::fmt::Display) -> String {
+    format!("'{}'", word.to_string().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_quote_stays_one_word() {
+        assert_eq!(quoted(&"/home/o'neil"), r"'/home/o'\''neil'");
+    }
+
+    #[test]
+    fn a_closed_engine_address_still_gives_a_command() {
+        let address = |host: &str| api(&host.parse().unwrap(), "x");
+        assert!(
+            address("unix:///run/d.sock")
+                .ends_with("--unix-socket '/run/d.sock' 'http://docker/x'")
+        );
+        assert!(address("tcp://h:2375").ends_with("'http://h:2375/x'"));
+    }
+}
