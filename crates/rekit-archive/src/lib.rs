@@ -54,6 +54,6 @@ pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
 pub use segment::SegmentError;
 pub use sink::{Sealed, Sink, Stream, StreamWriter};
 pub use tar::ReadError;
-pub use unpack::{Devices, UnpackError, UnpackOptions, Unpacked, unpack};
+pub use unpack::{Devices, Owners, UnpackError, UnpackOptions, Unpacked, unpack};
 pub use verify::{Fault, FaultKind, Verified, VerifyError, verify};
 pub use writer::{ArchiveWriter, Finished, MetadataOfArchive, WriteError, discard};

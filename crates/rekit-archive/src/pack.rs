@@ -112,6 +112,8 @@ pub struct MemoryFile {
     pub path: TreePath,
     /// Its permission bits.
     pub mode: u32,
+    /// Its owner and group.
+    pub owner: (u32, u32),
     /// Its content.
     pub bytes: Vec<u8>,
 }
@@ -207,6 +209,22 @@ fn pack_segment(
     })
 }
 
+/// Describes a file or directory that no file system has, without a time.
+fn memory_entry(path: &TreePath, kind: Kind, mode: u32, (uid, gid): (u32, u32)) -> Entry {
+    Entry {
+        path: path.clone(),
+        kind,
+        mode,
+        uid,
+        gid,
+        modified: Time {
+            seconds: 0,
+            nanoseconds: 0,
+        },
+        xattrs: Vec::new(),
+    }
+}
+
 /// Packs files from memory, owned by root, with the time 0, as one segment.
 pub fn pack_memory(
     files: &[MemoryFile],
@@ -214,28 +232,19 @@ pub fn pack_memory(
     sink: &dyn Sink,
 ) -> Result<TreeRecord, PackError> {
     let mut entries: BTreeMap<TreePath, (Entry, &[u8])> = BTreeMap::new();
-    let entry = |path: &TreePath, kind, mode| Entry {
-        path: path.clone(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        modified: Time {
-            seconds: 0,
-            nanoseconds: 0,
-        },
-        xattrs: Vec::new(),
-    };
     entries.insert(
         TreePath::default(),
-        (entry(&TreePath::default(), Kind::Directory, 0o700), &[]),
+        (
+            memory_entry(&TreePath::default(), Kind::Directory, 0o700, (0, 0)),
+            &[],
+        ),
     );
     for file in files {
         let mut path = file.path.clone();
         while let Some((parent, _)) = path.split() {
             entries.insert(
                 parent.clone(),
-                (entry(&parent, Kind::Directory, 0o700), &[]),
+                (memory_entry(&parent, Kind::Directory, 0o700, (0, 0)), &[]),
             );
             path = parent;
         }
@@ -248,7 +257,10 @@ pub fn pack_memory(
         };
         entries.insert(
             file.path.clone(),
-            (entry(&file.path, kind, file.mode & 0o7777), &file.bytes),
+            (
+                memory_entry(&file.path, kind, file.mode & 0o7777, file.owner),
+                &file.bytes,
+            ),
         );
     }
     let failed = |source| PackError::Segment { number: 1, source };

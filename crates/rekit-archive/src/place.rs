@@ -20,7 +20,7 @@ use crate::beneath;
 use crate::check::Visitor;
 use crate::entry::{Device, Entry, Kind};
 use crate::path::TreePath;
-use crate::unpack::Devices;
+use crate::unpack::{Devices, Owners, UnpackOptions};
 
 /// An entry could not be placed.
 #[derive(Debug, Error)]
@@ -44,6 +44,7 @@ pub(crate) struct Placer {
     root: PathBuf,
     directory: OwnedFd,
     devices: Devices,
+    owners: Owners,
     /// The directory in which the last entry was placed.
     parent: Option<(TreePath, OwnedFd)>,
     /// Directories that are not finished, outermost first.
@@ -60,11 +61,12 @@ fn refused(action: &'static str, entry: &Entry) -> impl FnOnce(rustix::io::Errno
 }
 
 impl Placer {
-    pub(crate) fn new(root: &Path, directory: OwnedFd, devices: Devices) -> Self {
+    pub(crate) fn new(root: &Path, directory: OwnedFd, options: &UnpackOptions) -> Self {
         Self {
             root: root.to_owned(),
             directory,
-            devices,
+            devices: options.devices,
+            owners: options.owners,
             parent: None,
             unfinished: Vec::new(),
             file: None,
@@ -93,7 +95,7 @@ impl Placer {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory =
             beneath::open(&self.directory, &entry.path, flags).map_err(refused("open", entry))?;
-        settle(&directory, entry)
+        settle(&directory, entry, self.owners)
     }
 
     /// Makes `parent` the directory of the entry.
@@ -147,7 +149,13 @@ impl Placer {
             .parent
             .as_ref()
             .map_or(self.directory.as_fd(), |(_, parent)| parent.as_fd());
-        settle_unopened(parent, name, entry, &entry.path.below(&self.root))
+        settle_unopened(
+            parent,
+            name,
+            entry,
+            &entry.path.below(&self.root),
+            self.owners,
+        )
     }
 
     fn device(
@@ -231,7 +239,7 @@ impl Visitor for Placer {
             };
             file.set_len(*size).map_err(failed)?;
         }
-        settle(file, entry)
+        settle(file, entry, self.owners)
     }
 }
 
@@ -248,10 +256,21 @@ fn times(entry: &Entry) -> Timestamps {
     }
 }
 
+/// Returns the owner to set, none where the account that unpacks is to own all.
+fn owner(entry: &Entry, owners: Owners) -> (Option<Uid>, Option<Gid>) {
+    match owners {
+        Owners::Archived => (
+            Some(Uid::from_raw(entry.uid)),
+            Some(Gid::from_raw(entry.gid)),
+        ),
+        Owners::Own => (None, None),
+    }
+}
+
 /// Sets owner, attributes, mode and times, in this order: a new owner clears capabilities and mode bits.
-fn settle(file: impl AsFd, entry: &Entry) -> Result<(), PlaceError> {
-    let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-    fchown(&file, Some(uid), Some(gid)).map_err(refused("set the owner of", entry))?;
+fn settle(file: impl AsFd, entry: &Entry, owners: Owners) -> Result<(), PlaceError> {
+    let (uid, gid) = owner(entry, owners);
+    fchown(&file, uid, gid).map_err(refused("set the owner of", entry))?;
     for (name, value) in &entry.xattrs {
         fsetxattr(&file, &name[..], value, XattrFlags::empty())
             .map_err(refused("set an attribute of", entry))?;
@@ -266,11 +285,11 @@ fn settle_unopened(
     name: &[u8],
     entry: &Entry,
     path: &Path,
+    owners: Owners,
 ) -> Result<(), PlaceError> {
-    let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    let (uid, gid) = owner(entry, owners);
     let here = AtFlags::SYMLINK_NOFOLLOW;
-    chownat(&parent, name, Some(uid), Some(gid), here)
-        .map_err(refused("set the owner of", entry))?;
+    chownat(&parent, name, uid, gid, here).map_err(refused("set the owner of", entry))?;
     for (key, value) in &entry.xattrs {
         lsetxattr(path, &key[..], value, XattrFlags::empty())
             .map_err(refused("set an attribute of", entry))?;

@@ -27,11 +27,25 @@ pub enum Devices {
     OnlyWhiteouts,
 }
 
+/// Whom the files belong to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owners {
+    /// Whom the tree says; this needs root where that is somebody else.
+    #[default]
+    Archived,
+    /// The account that unpacks.
+    Own,
+}
+
 /// How to unpack.
 #[derive(Clone, Copy, Debug)]
 pub struct UnpackOptions {
     /// Which devices may be made.
     pub devices: Devices,
+    /// Whom the files belong to.
+    pub owners: Owners,
+    /// Whether all is on disk before the end; not needed for a copy that is thrown away.
+    pub durable: bool,
     /// A tree with more entries is refused before anything is written.
     pub most_entries: u64,
     /// A tree whose files are larger in sum is refused before anything is written.
@@ -42,6 +56,8 @@ impl Default for UnpackOptions {
     fn default() -> Self {
         Self {
             devices: Devices::default(),
+            owners: Owners::default(),
+            durable: true,
             most_entries: u64::MAX,
             most_bytes: u64::MAX,
         }
@@ -172,7 +188,7 @@ pub(crate) fn unpack_segments(
     let mut placer = Placer::new(
         target,
         directory.try_clone().map_err(failed)?.into(),
-        options.devices,
+        options,
     );
     let mut last: Option<Last> = None;
     let mut so_far = Progress::default();
@@ -205,7 +221,9 @@ pub(crate) fn unpack_segments(
     if counts != record.counts {
         return Err(UnpackError::Counts);
     }
-    syncfs(&directory).map_err(|error| failed(error.into()))?;
+    if options.durable {
+        syncfs(&directory).map_err(|error| failed(error.into()))?;
+    }
     Ok(Unpacked { counts })
 }
 

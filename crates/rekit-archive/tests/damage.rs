@@ -570,6 +570,7 @@ fn r1_3_5_an_unfinished_archive_is_not_an_archive() {
     let file = MemoryFile {
         path,
         mode: 0o600,
+        owner: (0, 0),
         bytes: b"secret".to_vec(),
     };
     writer.add_memory_tree("config", &[file]).expect("added");

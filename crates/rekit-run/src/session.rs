@@ -304,7 +304,7 @@ impl Session<'_> {
         RealWorld::new(
             addresses,
             self.home_path(),
-            self.surroundings.variables().clone(),
+            self.surroundings.clone(),
             self.listener,
             self.interrupt,
         )

@@ -21,7 +21,7 @@ use rekit_lab::{Lab, LabOptions};
 use rekit_run::{
     journal::{Journal, MemoryJournal},
     steps::{self, Scene},
-    world::{ForeignBytes, Labels, ReadWorld, real::RealWorld},
+    world::{ForeignBytes, Labels, ReadWorld, environment::Surroundings, real::RealWorld},
 };
 
 fn name<T: std::str::FromStr<Err = NameError>>(text: &str) -> T {
@@ -58,10 +58,11 @@ impl Bench {
 
     fn world(&self) -> RealWorld<'static> {
         let variables = self.lab.env().clone();
+        let surroundings = Surroundings::new(variables, self.lab.home(), 0);
         RealWorld::new(
             BTreeMap::new(),
             self.lab.root().join("rekit"),
-            variables,
+            surroundings,
             &|_| {},
             &|| false,
         )

@@ -20,6 +20,7 @@ mod machine;
 mod processes;
 mod profiles;
 mod project;
+mod read_back;
 mod record;
 mod selection;
 mod standalone;
@@ -30,3 +31,4 @@ mod units;
 
 pub use addresses::addresses;
 pub use collect::{Limits, inventory};
+pub(crate) use read_back::differences;

@@ -13,6 +13,16 @@ pub const DEFAULT_CONTEXT: &str = "default";
 /// The endpoint of the default context.
 pub const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
 
+/// The variables that name folders with files that docker, buildx and BuildKit read.
+const FOLDERS: [&str; 6] = [
+    "DOCKER_CONFIG",
+    "BUILDX_CONFIG",
+    "DOCKER_CERT_PATH",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+];
+
 /// Variables, folders and account of one run.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -62,6 +72,26 @@ impl Surroundings {
     pub fn with_root(mut self, root: PathBuf) -> Self {
         self.root = root;
         self
+    }
+
+    /// Returns the surroundings of a copy of this machine's files that lies below `root`.
+    #[must_use]
+    pub fn below(&self, root: &Path) -> Self {
+        let moved = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        let mut variables = self.variables.clone();
+        for name in FOLDERS {
+            if let Some(folder) = self.folder(name) {
+                let folder = moved(&folder).display().to_string();
+                variables.insert(name.to_owned(), folder);
+            }
+        }
+        Self {
+            variables,
+            working_folder: moved(&self.working_folder),
+            home: moved(&self.home),
+            user: self.user,
+            root: root.join(self.root.strip_prefix("/").unwrap_or(&self.root)),
+        }
     }
 
     /// Returns the variable if it is set and not empty, as docker and buildx see it.

@@ -177,6 +177,35 @@ fn a_full_disk_under_rekits_own_directory_leaves_the_world_as_it_was() {
 }
 
 #[test]
+fn r1_2_5_an_archive_that_does_not_yield_the_inventory_ends_the_run() {
+    let machine = Machine::small();
+    let killed = machine.rekit_killed_at("1:finished", &["reinstall", "--yes"]);
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    let record = machine.record("team");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(
+        &record,
+        text.replace("\"Dynamic\":false", "\"Dynamic\":true"),
+    )
+    .unwrap();
+    let before = machine.world();
+    machine
+        .rekit(&["resume", "--yes"])
+        .refused()
+        .says("builder `team` is another one in it");
+    let found = differences(&before, &machine.world());
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    let left = fs::read_dir(machine.home()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with(".tmp")),
+        "{left:?}"
+    );
+}
+
+#[test]
 fn without_permission_nothing_is_begun() {
     let machine = Machine::small().lent_to_user();
     let home = machine.home();

@@ -8,8 +8,8 @@ use std::{
 };
 
 use rekit_archive::{
-    ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, PackOptions, Progress, TreePath,
-    TreeRecord, UnpackOptions, buildkit_state_rules,
+    ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, Owners, PackOptions, Progress,
+    TreePath, TreeRecord, UnpackOptions, buildkit_state_rules,
 };
 use rekit_buildkit::Engine;
 use rekit_core::{
@@ -20,7 +20,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{Answer, ArchiveState, Archived, WorldError, engine::KILLED, helper};
-use crate::world::path_of;
+use crate::{
+    inventory,
+    world::{environment::Surroundings, path_of},
+};
 
 /// The tree of an archive that holds a daemon's state.
 pub(crate) const STATE_TREE: &str = "state";
@@ -158,6 +161,7 @@ impl Gathered {
         let file = MemoryFile {
             path: inside,
             mode,
+            owner: (metadata.uid(), metadata.gid()),
             bytes,
         };
         self.files.insert(path.to_owned(), file);
@@ -283,6 +287,45 @@ pub(super) async fn verify(path: PathBuf, id: &str, listener: &dyn Fn(Event)) ->
         .map_err(|error: rekit_core::name::NameError| {
             WorldError::failed("the identity of the archive", error)
         })
+}
+
+/// Unpacks an archive of configuration and compares its inventory with the machine's; other archives pass.
+pub(super) fn compare_configuration(
+    path: &Path,
+    home: &Path,
+    surroundings: &Surroundings,
+) -> Answer<()> {
+    let archive = open(path)?;
+    let metadata = &archive.manifest().metadata;
+    if metadata["kind"] != CONFIGURATION_TREE {
+        return Ok(());
+    }
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        let what = format!("archive `{}` cannot be compared", path.display());
+        WorldError::failed(what, error)
+    };
+    let saved: Vec<HostPath> = serde_json::from_value(metadata["paths"].clone())
+        .map_err(|error| failed(Box::new(error)))?;
+    // TLS keys and tokens lie there for a moment: in rekit's own directory, which is closed to others.
+    let copy = tempfile::tempdir_in(home).map_err(|error| failed(Box::new(error)))?;
+    let options = UnpackOptions {
+        owners: Owners::Own,
+        durable: false,
+        ..UnpackOptions::default()
+    };
+    let root = copy.path();
+    rekit_archive::unpack(&archive, CONFIGURATION_TREE, root, &options, &mut |_| {})
+        .map_err(|error| failed(Box::new(error)))?;
+    let differences = inventory::differences(surroundings, root, &saved);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "archive `{}` does not yield the inventory of this machine: {}",
+        path.display(),
+        differences.join("; ")
+    );
+    Err(WorldError::Refused { why })
 }
 
 /// Brings an archived state back into an empty volume.

@@ -26,7 +26,7 @@ use rekit_core::{
 
 use super::{
     ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
-    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError,
+    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError, environment::Surroundings,
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -54,17 +54,17 @@ pub struct RealWorld<'a> {
     addresses: BTreeMap<HostId, Address>,
     engines: tokio::sync::Mutex<BTreeMap<HostId, Engine>>,
     home: PathBuf,
-    variables: BTreeMap<String, String>,
+    surroundings: Surroundings,
     listener: &'a dyn Fn(Event),
     interrupt: &'a dyn Fn() -> bool,
 }
 
 impl<'a> RealWorld<'a> {
-    /// Opens the world. `variables` is the environment that docker and buildx are run with.
+    /// Opens the world. Docker and buildx are run with the variables of `surroundings`.
     pub fn new(
         addresses: BTreeMap<HostId, Address>,
         home: PathBuf,
-        variables: BTreeMap<String, String>,
+        surroundings: Surroundings,
         listener: &'a dyn Fn(Event),
         interrupt: &'a dyn Fn() -> bool,
     ) -> Self {
@@ -73,7 +73,7 @@ impl<'a> RealWorld<'a> {
             addresses,
             engines,
             home,
-            variables,
+            surroundings,
             listener,
             interrupt,
         }
@@ -258,7 +258,7 @@ impl ChangeWorld for RealWorld<'_> {
             self,
             &super::path_of(store),
             claims,
-            &self.variables,
+            self.surroundings.variables(),
             self.listener,
         )
         .await
@@ -325,12 +325,10 @@ impl ChangeWorld for RealWorld<'_> {
     }
 
     async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
-        archive::verify(
-            self.archives().join(archive.as_str()),
-            archive.as_str(),
-            self.listener,
-        )
-        .await
+        let path = self.archives().join(archive.as_str());
+        let identity = archive::verify(path.clone(), archive.as_str(), self.listener).await?;
+        archive::compare_configuration(&path, &self.home, &self.surroundings)?;
+        Ok(identity)
     }
 
     async fn restore_state(
