@@ -3,15 +3,24 @@
 use crate::{
     draft::{Draft, Ground, place, volume_place},
     inventory::{HostContainer, NodeRecord},
-    name::{HostId, Platform},
+    name::{HostId, HostPath, Platform},
     plan::{Plan, Purpose},
     reinstall::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS},
     step::Action,
 };
 
 /// Plans to archive these builders; none named: all. A name that no builder with a container of its own bears is returned.
-pub fn plan(ground: &Ground<'_>, builders: &[String]) -> Result<Plan, String> {
+///
+/// `to` is a folder for the archives other than rekit's own.
+pub fn plan(
+    ground: &Ground<'_>,
+    builders: &[String],
+    to: Option<&HostPath>,
+) -> Result<Plan, String> {
     let mut draft = Draft::new(ground, Purpose::Backup, ground.generation);
+    if let Some(folder) = to {
+        draft.archive_to(folder.clone());
+    }
     let wanted = |name: &str| builders.is_empty() || builders.iter().any(|builder| builder == name);
     let stores = ground.inventory.stores.iter().take(1);
     let paths: Vec<_> = stores.map(|store| store.path.clone()).collect();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     name::{ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, VolumeName},
+    plan::Plan,
     step::{Kept, NodePlace},
     undo::Undo,
 };
@@ -25,11 +26,12 @@ pub struct ByHand {
     pub proof: Vec<String>,
 }
 
-/// Returns how a step is taken back by hand. `home` is rekit's own directory, where blobs and archives lie.
-pub fn by_hand(undo: &Undo, home: &HostPath) -> ByHand {
+/// Returns how a step of a plan is taken back by hand.
+pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
+    let home = &plan.home;
     match undo {
         Undo::Nothing {} => ByHand::default(),
-        Undo::DropPartialArchive { archive } => drop_partial_archive(archive, home),
+        Undo::DropPartialArchive { archive } => drop_partial_archive(archive, plan),
         Undo::RestoreFile {
             path, was, made, ..
         } => restore_file(path, was.as_ref(), made.as_ref(), home),
@@ -57,7 +59,7 @@ pub fn by_hand(undo: &Undo, home: &HostPath) -> ByHand {
         } => restore_volume(
             host,
             volume,
-            &archive_path(home, archive),
+            &archive_path(plan, archive),
             &blob_path(home, options),
         ),
         Undo::RemoveRecreated { host, container } => {
@@ -72,7 +74,7 @@ pub fn by_hand(undo: &Undo, home: &HostPath) -> ByHand {
             volume,
             archive,
         } => {
-            let (docker, archive) = (docker(host), quoted(&archive_path(home, archive)));
+            let (docker, archive) = (docker(host), quoted(&archive_path(plan, archive)));
             ByHand {
                 commands: vec![format!(
                     "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && {docker} volume rm {volume}"
@@ -83,8 +85,8 @@ pub fn by_hand(undo: &Undo, home: &HostPath) -> ByHand {
     }
 }
 
-fn drop_partial_archive(archive: &ArchiveId, home: &HostPath) -> ByHand {
-    let partial = quoted(&format!("{}.partial", archive_path(home, archive)));
+fn drop_partial_archive(archive: &ArchiveId, plan: &Plan) -> ByHand {
+    let partial = quoted(&format!("{}.partial", archive_path(plan, archive)));
     ByHand {
         commands: vec![format!("rm -rf {partial}")],
         proof: vec![format!("test ! -e {partial}")],
@@ -234,8 +236,8 @@ fn blob_path(home: &HostPath, blob: &BlobId) -> HostPath {
     home.join("blobs").join(blob.as_str())
 }
 
-fn archive_path(home: &HostPath, archive: &ArchiveId) -> HostPath {
-    home.join("archives").join(archive.as_str())
+fn archive_path(plan: &Plan, archive: &ArchiveId) -> HostPath {
+    plan.archives.join(archive.as_str())
 }
 
 /// Returns a word as a shell takes it, whatever is in it.

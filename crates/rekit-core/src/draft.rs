@@ -76,6 +76,7 @@ impl Draft {
             purpose,
             made: ground.now,
             home: ground.inventory.machine.rekit_home.clone(),
+            archives: ground.inventory.machine.rekit_home.join("archives"),
             from_generation: ground.generation,
             to_generation,
             steps: Vec::new(),
@@ -113,6 +114,11 @@ impl Draft {
     /// Returns the choices, to add to them.
     pub fn choices(&mut self) -> &mut Vec<Choice> {
         &mut self.plan.choices
+    }
+
+    /// Says where archives go other than into rekit's own directory.
+    pub fn archive_to(&mut self, folder: HostPath) {
+        self.plan.archives = folder;
     }
 
     /// Notes what will be interrupted.
@@ -166,9 +172,15 @@ impl Draft {
         (archive, proof)
     }
 
-    /// Returns whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.plan.steps.is_empty()
+    /// Returns the plan; without any step if none was added since the next one was `step`: what was saved before is saved for nothing.
+    pub fn finish_unless_at(self, step: StepId) -> Plan {
+        let idle = self.next_id() == step;
+        let mut plan = self.plan;
+        if idle {
+            plan.steps.clear();
+            plan.to_generation = plan.from_generation;
+        }
+        plan
     }
 
     /// Returns the plan.

@@ -162,7 +162,9 @@ impl History {
     /// Returns what is parked now.
     pub fn parked(&self) -> Vec<Parked> {
         let mut now = Shelf::default();
-        for run in &self.runs {
+        // A backup leaves all as it was, and its archives may lie anywhere.
+        let changes = |run: &&PastRun| run.plan.purpose != Purpose::Backup;
+        for run in self.runs.iter().filter(changes) {
             for step in run.done_steps() {
                 now.take_in(step, &run.plan);
             }
@@ -373,6 +375,7 @@ mod tests {
                 purpose: Purpose::Reinstall,
                 made: Timestamp::UNIX_EPOCH,
                 home: "/home".into(),
+                archives: "/home/archives".into(),
                 from_generation: generations.0,
                 to_generation: generations.1,
                 steps,

@@ -81,8 +81,10 @@ pub struct Plan {
     /// When it was made.
     #[schemars(with = "String")]
     pub made: Timestamp,
-    /// rekit's own directory, where blobs and archives go.
+    /// rekit's own directory, where journal and blobs are.
     pub home: HostPath,
+    /// Where its archives go.
+    pub archives: HostPath,
     /// The generation that is in force before.
     pub from_generation: u32,
     /// The generation that is in force afterwards; the same where nothing is switched.

@@ -28,7 +28,7 @@ pub fn sheet(plan: &Plan, state: &RunState) -> String {
     let mut text = head(plan, state);
     let steps = undos
         .iter()
-        .filter(|(_, undo)| !by_hand(undo, &plan.home).commands.is_empty());
+        .filter(|(_, undo)| !by_hand(undo, plan).commands.is_empty());
     for (number, (step, undo)) in (1..).zip(steps) {
         text += &taken_back(number, step, undo, plan);
     }
@@ -63,7 +63,7 @@ fn head(plan: &Plan, state: &RunState) -> String {
 }
 
 fn taken_back(number: u32, step: &Step, undo: &Undo, plan: &Plan) -> String {
-    let by_hand = by_hand(undo, &plan.home);
+    let by_hand = by_hand(undo, plan);
     format!(
         "\n## {number}. Take back step {}: {} of {}\n\n```sh\n{}\n```\n\nProof:\n\n```sh\n{}\n```\n",
         step.id,

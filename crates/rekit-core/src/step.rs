@@ -121,6 +121,8 @@ pub enum Action {
         before: FileState,
         /// How that record will be rewritten.
         edit: RecordEdit,
+        /// The archived state that it begins with; `None`: an empty one.
+        state: Option<StateSource>,
     },
     /// Runs one probe per platform on a node that no client uses yet.
     ProbeNode {
@@ -285,6 +287,16 @@ pub enum Action {
         /// The builders and the platforms that each must build for.
         builders: Vec<Claim>,
     },
+}
+
+/// An archived state that a node begins with, wherever its archive lies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateSource {
+    /// The archive's folder.
+    pub archive: HostPath,
+    /// The digest of its SHA256SUMS: any other content is refused.
+    pub identity: Digest,
 }
 
 /// A file's content kept as a blob, with its permission bits.

@@ -63,7 +63,8 @@ pub fn archives(home: &Path) -> Result<Vec<StoredArchive>, host::ReadError> {
         .collect())
 }
 
-fn content(path: &Path) -> Result<Content, String> {
+/// Returns what an archive holds, wherever it lies.
+pub fn content(path: &Path) -> Result<Content, String> {
     let archive = rekit_archive::open(path).map_err(|error| rekit_core::fact::chain(&error))?;
     let manifest = archive.manifest();
     let text = |key: &str| manifest.metadata.get(key)?.as_str().map(str::to_owned);

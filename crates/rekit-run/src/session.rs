@@ -16,7 +16,7 @@ use rekit_core::{
     name::{HostPath, RunId},
     next::{RunEnd, RunState},
     plan::{Plan, Purpose},
-    reinstall::{self, NoPlan, Wishes},
+    reinstall::{self, NoPlan, Restore, Wishes},
     rollback::{self, NoWayBack},
     step::FileState,
 };
@@ -26,7 +26,7 @@ use crate::{
     inventory::{self, Limits},
     journal::{Home, HomeError, StoredRun},
     steps,
-    world::{ReadWorld, WorldError, clock, environment::Surroundings, real::RealWorld},
+    world::{ReadWorld, WorldError, clock, environment::Surroundings, path_of, real::RealWorld},
 };
 
 /// What a verb was called with: where it is, who listens, how it is interrupted.
@@ -151,14 +151,60 @@ impl Session<'_> {
         goal: &Goal,
         wishes: &Wishes,
     ) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::plan(ground, goal, wishes);
+        self.planned(inventory, Purpose::Reinstall, plan).await
+    }
+
+    /// Plans to make the builder that the goal names.
+    pub async fn plan_install(
+        &self,
+        inventory: &Inventory,
+        goal: &Goal,
+    ) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::install(ground, goal);
+        self.planned(inventory, Purpose::Install, plan).await
+    }
+
+    /// Plans to mend what needs no new node.
+    pub async fn plan_fix(&self, inventory: &Inventory, goal: &Goal) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::fix(ground, goal);
+        self.planned(inventory, Purpose::Fix, plan).await
+    }
+
+    /// Plans to remove builders; none named: all.
+    pub async fn plan_clean(
+        &self,
+        inventory: &Inventory,
+        goal: &Goal,
+        builders: &[String],
+        wishes: &Wishes,
+    ) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::clean(ground, goal, builders, wishes);
+        self.planned(inventory, Purpose::Clean, plan).await
+    }
+
+    /// Plans to bring an archived state back.
+    pub async fn plan_restore(
+        &self,
+        inventory: &Inventory,
+        goal: &Goal,
+        restore: &Restore,
+        wishes: &Wishes,
+    ) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::restore(ground, goal, restore, wishes);
+        self.planned(inventory, Purpose::Restore, plan).await
+    }
+
+    async fn planned(
+        &self,
+        inventory: &Inventory,
+        purpose: Purpose,
+        plan: impl FnOnce(&Ground<'_>) -> Result<Plan, NoPlan>,
+    ) -> Result<Plan, SessionError> {
         let files = self
             .file_states(&reinstall::paths_of_interest(inventory))
             .await?;
-        Ok(reinstall::plan(
-            &self.ground(inventory, &files, Purpose::Reinstall)?,
-            goal,
-            wishes,
-        )?)
+        Ok(plan(&self.ground(inventory, &files, purpose)?)?)
     }
 
     /// Plans the way back to a generation; `None`: the one before the last change.
@@ -198,10 +244,11 @@ impl Session<'_> {
         &self,
         inventory: &Inventory,
         builders: &[String],
+        to: Option<&HostPath>,
     ) -> Result<Plan, SessionError> {
         let files = BTreeMap::new();
         let ground = self.ground(inventory, &files, Purpose::Backup)?;
-        rekit_core::backup::plan(&ground, builders).map_err(SessionError::NoBuilder)
+        rekit_core::backup::plan(&ground, builders, to).map_err(SessionError::NoBuilder)
     }
 
     /// Applies a plan: checked, locked, and only if the world has not moved where it matters.
@@ -278,6 +325,7 @@ impl Session<'_> {
         first: impl FnOnce(&mut Run<'_>, &mut crate::journal::RunJournal<'_>) -> Result<(), DriveError>,
         world: &mut RealWorld<'_>,
     ) -> Result<Applied, SessionError> {
+        world.keep_archives_in(path_of(&plan.plan().archives));
         let mut journal = home.journal(plan.plan(), entries);
         let mut run = Run::new(plan, entries, self.listener, self.interrupt).with_kill(self.kill);
         first(&mut run, &mut journal)?;

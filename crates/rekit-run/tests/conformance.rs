@@ -368,6 +368,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         record,
         before,
         edit,
+        state: None,
     };
     let outcome = bench.there_and_back(1, &boot);
     assert_eq!(

@@ -130,6 +130,7 @@ fn plan(purpose: Purpose, actions: Vec<Action>) -> CheckedPlan {
         purpose,
         made: jiff::Timestamp::UNIX_EPOCH,
         home: path("/home/rekit"),
+        archives: path("/h/archives"),
         from_generation: 0,
         to_generation: 1,
         steps,
@@ -171,6 +172,7 @@ fn reinstall(world: &FakeWorld) -> CheckedPlan {
                 record: record.clone(),
                 before: before.clone(),
                 edit: edit.clone(),
+                state: None,
             },
             Action::ProbeNode {
                 host: name("unix:///a"),
@@ -427,7 +429,7 @@ fn check_end(plan: &CheckedPlan, start: &FakeWorld, point: &Point) {
                     .state(plan)
                     .undos()
                     .iter()
-                    .flat_map(|(_, undo)| by_hand(undo, &path("/h")).commands)
+                    .flat_map(|(_, undo)| by_hand(undo, plan.plan()).commands)
                     .collect();
                 assert!(!commands.is_empty(), "stuck, and nothing to tell a person");
                 return;

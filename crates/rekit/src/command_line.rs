@@ -76,13 +76,17 @@ pub(crate) enum Verb {
     /// List everything BuildKit that is found here
     Inventory,
     /// Say what is wrong, why, and how to mend it
-    Doctor,
+    Doctor(verbs::doctor::Arguments),
     /// Say more about a finding's code
     Explain(verbs::explain::Arguments),
     /// Show what a reinstall would do
     Plan(verbs::plan::Arguments),
     /// Put every builder on a fresh, proven node
     Reinstall(verbs::plan::Aims),
+    /// Make the builder that the goal names, where it is not there
+    Install(verbs::install::Arguments),
+    /// Remove builders and remnants, each cache after its archive was read back
+    Clean(verbs::clean::Arguments),
     /// Carry out a plan that was written before
     Apply(verbs::apply::Arguments),
     /// Prove every builder with real builds
@@ -97,7 +101,7 @@ pub(crate) enum Verb {
     Resume,
     /// End the probation: remove what is parked, keep its archives
     Finalize,
-    /// Make, check and list archives
+    /// Make, check, list and bring back archives
     #[command(subcommand)]
     Backup(verbs::backup::Verb),
 }
@@ -107,10 +111,12 @@ impl Verb {
     pub(crate) async fn run(self, call: &Call<'_>) -> Result<Exit, Failure> {
         match self {
             Self::Inventory => verbs::inventory::run(call).await,
-            Self::Doctor => verbs::doctor::run(call).await,
+            Self::Doctor(arguments) => verbs::doctor::run(call, &arguments).await,
             Self::Explain(arguments) => verbs::explain::run(call, &arguments),
             Self::Plan(arguments) => verbs::plan::run(call, arguments).await,
             Self::Reinstall(arguments) => verbs::reinstall::run(call, arguments).await,
+            Self::Install(arguments) => verbs::install::run(call, &arguments).await,
+            Self::Clean(arguments) => verbs::clean::run(call, &arguments).await,
             Self::Apply(arguments) => verbs::apply::run(call, arguments).await,
             Self::Validate => verbs::validate::run(call).await,
             Self::Status => verbs::status::run(call),

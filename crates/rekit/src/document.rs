@@ -213,7 +213,7 @@ fn stage(stage: &Stage) -> &'static str {
 
 /// Returns the archives that a run made and that are still there.
 pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
-    let home = path_of(&plan.home).join("archives");
+    let folder = path_of(&plan.archives);
     let made = plan.steps.iter().filter_map(|step| match &step.action {
         Action::ArchiveState { archive, .. } => Some((step.id, archive, true)),
         Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
@@ -231,7 +231,7 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
             };
             ArchivePlace {
                 id: archive.clone(),
-                path: home.join(archive.as_str()).display().to_string(),
+                path: folder.join(archive.as_str()).display().to_string(),
                 state: is_state,
                 files,
                 packed_bytes,
@@ -244,7 +244,7 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
 pub(crate) fn remaining(plan: &Plan, state: &RunState) -> Vec<Remaining> {
     let commands = |(step, undo): (StepId, rekit_core::undo::Undo)| Remaining {
         step,
-        by_hand: by_hand(&undo, &plan.home),
+        by_hand: by_hand(&undo, plan),
     };
     let all = state.undos().into_iter().map(commands);
     all.filter(|remaining| !remaining.by_hand.commands.is_empty())

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use rekit_core::{check::PlanFault, fact::words, rollback::NoWayBack};
+use rekit_core::{check::PlanFault, fact::words, reinstall::NoPlan, rollback::NoWayBack};
 use rekit_run::{journal::HomeError, session::SessionError, world::WorldError};
 use serde::Serialize;
 
@@ -102,8 +102,7 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Home(error) => home(&error),
-            SessionError::NoPlan(error) => Self::of(Exit::Refused, "no-plan", &error)
-                .then("`rekit doctor` says what is wrong with this machine's engines and store"),
+            SessionError::NoPlan(error) => no_plan(&error),
             SessionError::NoWayBack(error) => no_way_back(&error),
             SessionError::Faults(faults) => plan_faults(&faults),
             SessionError::OpenRun { .. } => OPEN_RUN_NEXT
@@ -147,6 +146,19 @@ fn home(error: &HomeError) -> Failure {
         ),
         HomeError::Journal(_) => Failure::of(Exit::Refused, "journal", error)
             .then("without its journal rekit changes nothing: see what is wrong with that file"),
+    }
+}
+
+fn no_plan(error: &NoPlan) -> Failure {
+    match error {
+        NoPlan::NoEngine | NoPlan::NoStore => Failure::of(Exit::Refused, "no-plan", error)
+            .then("`rekit doctor` says what is wrong with this machine's engines and store"),
+        NoPlan::NoBuilder(_) => Failure::of(Exit::Misuse, "no-builder", error)
+            .then("`rekit inventory` lists the builders"),
+        NoPlan::NoOwner(_) => Failure::of(Exit::Misuse, "no-builder", error)
+            .then("name a builder with --builder NAME; one that is not there is made"),
+        NoPlan::NoRestore { .. } => Failure::of(Exit::Refused, "no-plan", error)
+            .then("name another builder with --builder NAME; one that is not there is made"),
     }
 }
 

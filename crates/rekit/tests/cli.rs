@@ -102,6 +102,8 @@ fn help_lists_every_verb() {
           explain      Say more about a finding's code
           plan         Show what a reinstall would do
           reinstall    Put every builder on a fresh, proven node
+          install      Make the builder that the goal names, where it is not there
+          clean        Remove builders and remnants, each cache after its archive was read back
           apply        Carry out a plan that was written before
           validate     Prove every builder with real builds
           status       Say where things stand
@@ -109,7 +111,7 @@ fn help_lists_every_verb() {
           rollback     Take back the open run, or go back to an earlier generation
           resume       Go on with a run that broke off
           finalize     End the probation: remove what is parked, keep its archives
-          backup       Make, check and list archives
+          backup       Make, check, list and bring back archives
           help         Print this message or the help of the given subcommand(s)
 
         Options:
@@ -457,7 +459,7 @@ fn plan(steps: &str) -> String {
     format!(
         r#"{{
   "schema": "rekit/plan", "version": 1, "run": "finalize-1", "purpose": "finalize", "made": "2026-01-01T00:00:00Z",
-  "home": "/tmp/none", "from_generation": 1, "to_generation": 1,
+  "home": "/tmp/none", "archives": "/tmp/none/archives", "from_generation": 1, "to_generation": 1,
   "steps": [{steps}],
   "choices": [], "left_out": [], "interruptions": []
 }}"#

@@ -7,7 +7,7 @@ use crate::{
     inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
     record::{NodeEdit, NodeSettings, RecordEdit},
-    step::{Action, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
+    step::{Action, Claim, DaemonPlace, FileState, NodePlace, StateSource, VolumePlace},
 };
 
 /// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
@@ -17,16 +17,18 @@ pub(crate) const LIMIT_SECONDS: u32 = 1800;
 /// Seconds before the engine kills a daemon that does not end.
 pub(crate) const STOP_SECONDS: u32 = 120;
 /// The driver whose nodes are containers.
-const CONTAINER_DRIVER: &str = "docker-container";
+pub(super) const CONTAINER_DRIVER: &str = "docker-container";
 
 /// A node to be made, and what is there of its forerunner.
-struct Renewal {
-    edit: NodeEdit,
-    host: HostId,
-    image: ImageRef,
-    platforms: Vec<Platform>,
-    old: Option<NodePlace>,
-    old_volume: Option<VolumePlace>,
+pub(super) struct Renewal {
+    pub(super) edit: NodeEdit,
+    pub(super) host: HostId,
+    pub(super) image: ImageRef,
+    /// The archived state that it begins with; `None`: an empty one.
+    pub(super) state: Option<StateSource>,
+    pub(super) platforms: Vec<Platform>,
+    pub(super) old: Option<NodePlace>,
+    pub(super) old_volume: Option<VolumePlace>,
 }
 
 impl Reinstall<'_> {
@@ -96,17 +98,13 @@ impl Reinstall<'_> {
             drop_config,
             ..self.settings(&host, nodes)
         };
-        let image = node
-            .driver_opts
-            .get("image")
-            .and_then(|image| image.parse().ok());
         let edit = NodeEdit {
             name: self.new_name(&node.name),
             replaces: Some(node.name.clone()),
             endpoint: None,
             settings: Some(settings),
         };
-        Some(self.beside(edit, host, image.unwrap_or_else(default_image), &node.name))
+        Some(self.beside(edit, host, image_of(node), &node.name))
     }
 
     /// Returns whether the node's buildkitd.toml is dropped, and says so.
@@ -133,19 +131,7 @@ impl Reinstall<'_> {
     fn rebuild(&mut self, builder: &BuilderRecord) -> bool {
         let path = builder.file.path.clone();
         let Some((host, nodes)) = self.containers_of(&builder.name) else {
-            let why = format!(
-                "its record does not parse ({}) and no container bears its name",
-                builder.record.reason().unwrap_or_default()
-            );
-            let before = self.ground.file(&path);
-            self.draft.push(
-                why,
-                Action::RemoveFile {
-                    path,
-                    store: Some(self.store.path.clone()),
-                    before,
-                },
-            );
+            self.drop_record(builder);
             return false;
         };
         let what = format!("driver options and flags of builder {}", builder.name);
@@ -175,8 +161,29 @@ impl Reinstall<'_> {
         true
     }
 
+    /// Removes a record that does not parse and belongs to nothing.
+    pub(super) fn drop_record(&mut self, builder: &BuilderRecord) {
+        let path = builder.file.path.clone();
+        let why = format!(
+            "its record does not parse ({}) and no container bears its name",
+            builder.record.reason().unwrap_or_default()
+        );
+        let before = self.ground.file(&path);
+        self.draft.push(
+            why,
+            Action::RemoveFile {
+                path,
+                store: Some(self.store.path.clone()),
+                before,
+            },
+        );
+    }
+
     /// Returns the nodes whose containers bear a builder's name and a number, as buildx numbers them, on the first host that has any.
-    fn containers_of(&self, builder: &BuilderName) -> Option<(HostId, Vec<(NodeName, ImageRef)>)> {
+    pub(super) fn containers_of(
+        &self,
+        builder: &BuilderName,
+    ) -> Option<(HostId, Vec<(NodeName, ImageRef)>)> {
         let numbered = |node: &NodeName| {
             let rest = node.as_str().strip_prefix(builder.as_str())?;
             (!rest.is_empty()
@@ -220,7 +227,13 @@ impl Reinstall<'_> {
     }
 
     /// Returns the renewal of a node, with what is there of the old one.
-    fn beside(&mut self, edit: NodeEdit, host: HostId, image: ImageRef, old: &NodeName) -> Renewal {
+    pub(super) fn beside(
+        &mut self,
+        edit: NodeEdit,
+        host: HostId,
+        image: ImageRef,
+        old: &NodeName,
+    ) -> Renewal {
         let architecture = self
             .ground
             .engine(&host)
@@ -234,6 +247,7 @@ impl Reinstall<'_> {
         Renewal {
             edit,
             image,
+            state: None,
             platforms: self.platforms(&architecture),
             old: container.map(|container| place(&host, container, old)),
             old_volume: volume.map(|volume| volume_place(&host, volume)),
@@ -243,12 +257,21 @@ impl Reinstall<'_> {
 
     /// Adds the steps that put new nodes in the place of old ones: boot, prove, switch, drain, stop, archive, park.
     fn switch(&mut self, builder: &BuilderName, record: &HostPath, renewals: Vec<Renewal>) {
+        self.switch_some(builder, record, renewals, Vec::new());
+    }
+
+    /// The same for some of a builder's nodes; the others are kept.
+    pub(super) fn switch_some(
+        &mut self,
+        builder: &BuilderName,
+        record: &HostPath,
+        renewals: Vec<Renewal>,
+        kept: Vec<NodeEdit>,
+    ) {
+        let renewed = renewals.iter().map(|renewal| renewal.edit.clone());
         let edit = RecordEdit {
             builder: builder.clone(),
-            nodes: renewals
-                .iter()
-                .map(|renewal| renewal.edit.clone())
-                .collect(),
+            nodes: renewed.chain(kept).collect(),
         };
         let before = self.ground.file(record);
         for renewal in &renewals {
@@ -301,6 +324,7 @@ impl Reinstall<'_> {
                 record: record.clone(),
                 before: before.clone(),
                 edit: edit.clone(),
+                state: renewal.state.clone(),
             },
         );
         self.draft.push(
@@ -346,11 +370,15 @@ impl Reinstall<'_> {
     }
 
     /// Makes the builder that the goal asks for where there is none that can build for several platforms.
-    fn create_builder(&mut self) {
+    pub(super) fn create_builder(&mut self) {
         let default = || DEFAULT_BUILDER.parse();
-        let Some(name) = self.goal.builder.name.clone().or_else(|| default().ok()) else {
-            return;
-        };
+        if let Some(name) = self.goal.builder.name.clone().or_else(|| default().ok()) {
+            self.create(&name, None);
+        }
+    }
+
+    /// Makes a builder with one node, on an archived state or on an empty one.
+    pub(super) fn create(&mut self, name: &BuilderName, state: Option<StateSource>) {
         let Some(host) = self.first_host().map(|host| host.id.clone()) else {
             return;
         };
@@ -380,9 +408,10 @@ impl Reinstall<'_> {
         let fresh = Renewal {
             old: None,
             old_volume: None,
+            state,
             ..renewal
         };
-        self.switch(&name, &record, vec![fresh]);
+        self.switch(name, &record, vec![fresh]);
     }
 
     /// Returns the host that is in force, else the first that answers.
@@ -404,7 +433,7 @@ impl Reinstall<'_> {
     }
 
     /// Context builders are proven too: those that can be reached.
-    fn claim_context_builders(&mut self) {
+    pub(super) fn claim_context_builders(&mut self) {
         // Only the context in force: a run answers for what it may have touched, not for every engine there is.
         let current = &self.ground.inventory.selection.context;
         let claims =
@@ -433,7 +462,7 @@ impl Reinstall<'_> {
     }
 
     /// Returns the name of the node that follows `old`: its name with the number of the new generation.
-    fn new_name(&self, old: &NodeName) -> NodeName {
+    pub(super) fn new_name(&self, old: &NodeName) -> NodeName {
         let text = old.as_str();
         let base = match text.rsplit_once("-g") {
             Some((base, number))
@@ -446,6 +475,14 @@ impl Reinstall<'_> {
         let name = format!("{base}-g{}", self.ground.highest_generation + 1).parse();
         name.unwrap_or_else(|_| old.clone())
     }
+}
+
+/// Returns the image that a node's record names, else buildx's own.
+pub(super) fn image_of(node: &NodeRecord) -> ImageRef {
+    let named = node.driver_opts.get("image");
+    named
+        .and_then(|image| image.parse().ok())
+        .unwrap_or_else(default_image)
 }
 
 fn default_image() -> ImageRef {

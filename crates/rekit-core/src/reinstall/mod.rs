@@ -1,18 +1,24 @@
 //! Plans a reinstall: configuration saved, every builder on a fresh proven node, what is broken repaired or retired, all proven.
 
 mod builders;
+mod clean;
 mod contexts;
+mod pieces;
 mod remnants;
+mod restore;
 
 pub use builders::claims;
 pub(crate) use builders::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS};
+pub use clean::clean;
+pub use pieces::{fix, install};
 pub use remnants::paths_of_interest;
+pub use restore::{Restore, restore};
 
 use crate::{
     draft::{Draft, Ground},
     goal::{self, Goal},
     inventory::{ConfigKind, Store},
-    name::{HostPath, Platform},
+    name::{BuilderName, HostPath, Platform, VolumeName},
     plan::{Plan, Purpose},
     step::{Action, Claim},
 };
@@ -24,7 +30,7 @@ pub struct Wishes {
     pub cut_running_builds: bool,
 }
 
-/// Why no reinstall can be planned.
+/// Why a plan cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlan {
     /// No engine answers.
@@ -33,6 +39,20 @@ pub enum NoPlan {
     /// There is no store, and none can be named.
     #[error("buildx's store cannot be found")]
     NoStore,
+    /// A builder that was named is not there.
+    #[error("there is no builder `{0}`")]
+    NoBuilder(String),
+    /// No builder has the node that an archive was made of.
+    #[error("no builder has a node with the volume `{0}` that the archive was made of")]
+    NoOwner(VolumeName),
+    /// An archived state cannot be given to a builder.
+    #[error("builder `{builder}` cannot get the archived state: {why}")]
+    NoRestore {
+        /// The builder.
+        builder: BuilderName,
+        /// Why.
+        why: String,
+    },
 }
 
 /// What the planners of the parts share.
@@ -47,24 +67,7 @@ struct Reinstall<'a> {
 
 /// Plans a reinstall.
 pub fn plan(ground: &Ground<'_>, goal: &Goal, wishes: &Wishes) -> Result<Plan, NoPlan> {
-    let store = ground.inventory.stores.first().ok_or(NoPlan::NoStore)?;
-    if !ground
-        .inventory
-        .hosts
-        .iter()
-        .any(|host| host.engine.known().is_some())
-    {
-        return Err(NoPlan::NoEngine);
-    }
-    let draft = Draft::new(ground, Purpose::Reinstall, ground.highest_generation + 1);
-    let mut reinstall = Reinstall {
-        ground,
-        goal,
-        wishes,
-        store,
-        draft,
-        claims: Vec::new(),
-    };
+    let mut reinstall = Reinstall::begin(ground, goal, wishes, Purpose::Reinstall)?;
     reinstall.save_configuration();
     reinstall.mend_contexts();
     reinstall.retire_configuration();
@@ -73,6 +76,30 @@ pub fn plan(ground: &Ground<'_>, goal: &Goal, wishes: &Wishes) -> Result<Plan, N
     reinstall.select();
     reinstall.validate();
     Ok(reinstall.draft.finish())
+}
+
+impl<'a> Reinstall<'a> {
+    /// Begins a plan, where there is a store and an engine.
+    fn begin(
+        ground: &'a Ground<'a>,
+        goal: &'a Goal,
+        wishes: &'a Wishes,
+        purpose: Purpose,
+    ) -> Result<Self, NoPlan> {
+        let store = ground.inventory.stores.first().ok_or(NoPlan::NoStore)?;
+        let mut hosts = ground.inventory.hosts.iter();
+        if !hosts.any(|host| host.engine.known().is_some()) {
+            return Err(NoPlan::NoEngine);
+        }
+        Ok(Self {
+            ground,
+            goal,
+            wishes,
+            store,
+            draft: Draft::new(ground, purpose, ground.highest_generation + 1),
+            claims: Vec::new(),
+        })
+    }
 }
 
 impl Reinstall<'_> {

@@ -8,7 +8,7 @@ use crate::{
     fact::Fact,
     inventory::{HostVolume, Inventory, Store},
     name::{HostId, HostPath, NodeName},
-    step::{Action, FileState},
+    step::{Action, FileState, VolumePlace},
 };
 
 /// Returns the files whose state the planner needs.
@@ -56,34 +56,40 @@ impl Reinstall<'_> {
         self.archive_orphans();
     }
 
-    fn sweep_store(&mut self) {
-        let known = known_builders(self.ground.inventory, self.store);
+    pub(super) fn sweep_store(&mut self) {
+        self.sweep_store_without(&BTreeSet::new());
+    }
+
+    /// The same, where these builders are gone as well.
+    pub(super) fn sweep_store_without(&mut self, departed: &BTreeSet<String>) {
         for stray in &self.store.strays {
             self.sweep_stray(stray);
         }
+        let mut known = known_builders(self.ground.inventory, self.store);
+        known.retain(|name| !departed.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
+        self.sweep_leftovers(|name| !known.contains(name));
+    }
+
+    /// Removes what the store keeps of these builders beside their records.
+    pub(super) fn sweep_builders(&mut self, departed: &BTreeSet<String>) {
+        self.sweep_leftovers(|name| departed.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
+    }
+
+    fn sweep_leftovers(&mut self, is_gone: impl Fn(&str) -> bool) {
         let refs = self.store.refs.iter().map(|refs| refs.builder.as_str());
-        let gone: BTreeSet<&str> = refs.filter(|name| !known.contains(*name)).collect();
+        let gone: BTreeSet<&str> = refs.filter(|name| is_gone(name)).collect();
         for builder in gone {
             let path = self.store.path.join("refs").join(builder);
             let why = format!("builder `{builder}` is gone, its build references are left over");
             let store = Some(self.store.path.clone());
             self.draft.push(why, Action::RemoveTree { path, store });
         }
-        for name in self
-            .store
-            .activity
-            .keys()
-            .filter(|name| !known.contains(*name))
-        {
+        for name in self.store.activity.keys().filter(|name| is_gone(name)) {
             let why = format!("builder `{name}` is gone, its activity file is left over");
             self.sweep_file("activity", name, why);
         }
-        for (file, name) in self
-            .store
-            .defaults
-            .iter()
-            .filter(|(_, name)| !known.contains(*name))
-        {
+        let defaults = self.store.defaults.iter();
+        for (file, name) in defaults.filter(|(_, name)| is_gone(name)) {
             let why = format!("it selects builder `{name}`, which is gone");
             self.sweep_file("defaults", file, why);
         }
@@ -121,14 +127,19 @@ impl Reinstall<'_> {
 
     /// Archives state volumes that no builder names. They stay, parked, until `rekit finalize`.
     fn archive_orphans(&mut self) {
+        for volume in self.orphans() {
+            self.draft.archive_state(volume, None);
+        }
+    }
+
+    /// Returns the state volumes that no builder names.
+    pub(super) fn orphans(&mut self) -> Vec<VolumePlace> {
         let ground = self.ground;
+        let mut orphans = Vec::new();
         for host in &ground.inventory.hosts {
-            let volumes = host
-                .engine
-                .known()
-                .map(|engine| engine.volumes.as_slice())
-                .unwrap_or_default();
-            for volume in volumes {
+            let engine = host.engine.known();
+            let volumes = engine.map(|engine| engine.volumes.as_slice());
+            for volume in volumes.unwrap_or_default() {
                 if !self.is_orphan(&host.id, volume) {
                     continue;
                 }
@@ -139,10 +150,10 @@ impl Reinstall<'_> {
                     );
                     continue;
                 }
-                self.draft
-                    .archive_state(volume_place(&host.id, volume), None);
+                orphans.push(volume_place(&host.id, volume));
             }
         }
+        orphans
     }
 
     fn is_orphan(&self, host: &HostId, volume: &HostVolume) -> bool {
@@ -187,21 +198,27 @@ impl Reinstall<'_> {
             .as_ref()
             .map(ToString::to_string)
             .filter(|name| lives(name));
-        let container_builder = || self.last_used_builder();
-        let fallback = (broken || chosen.is_some_and(|name| !lives(name)))
-            .then(container_builder)
-            .flatten();
-        let Some(name) = wanted
+        let leads_nowhere = broken || chosen.is_some_and(|name| !lives(name));
+        let fallback = leads_nowhere.then(|| self.last_used_builder().unwrap_or_default());
+        if let Some(name) = wanted
             .or(fallback)
             .filter(|name| Some(name.as_str()) != chosen)
-        else {
-            return;
-        };
+        {
+            self.write_selection(&name);
+        }
+    }
+
+    /// Selects a builder; the empty name is the context's own.
+    pub(super) fn write_selection(&mut self, name: &str) {
         let path = self.store.path.join("current");
-        let content =
-            serde_json::json!({ "Key": selection.key, "Name": name, "Global": false }).to_string();
+        let key = &self.ground.inventory.selection.key;
+        let content = serde_json::json!({ "Key": key, "Name": name, "Global": false }).to_string();
+        let named = match name {
+            "" => "the context's own builder".to_owned(),
+            name => format!("builder `{name}`"),
+        };
         self.draft.push(
-            format!("`docker buildx build` and Compose use builder `{name}` from here on"),
+            format!("`docker buildx build` and Compose use {named} from here on"),
             Action::WriteFile {
                 before: self.ground.file(&path),
                 path,
@@ -220,7 +237,7 @@ impl Reinstall<'_> {
             .cloned()
     }
 
-    fn is_context(&self, name: &str) -> bool {
+    pub(super) fn is_context(&self, name: &str) -> bool {
         self.ground
             .inventory
             .contexts
@@ -229,7 +246,7 @@ impl Reinstall<'_> {
     }
 
     /// Returns whether a builder of this name is left as it is.
-    fn leads_somewhere(&self, name: &str) -> bool {
+    pub(super) fn leads_somewhere(&self, name: &str) -> bool {
         self.store
             .builders
             .iter()

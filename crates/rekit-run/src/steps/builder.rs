@@ -103,11 +103,7 @@ pub(super) async fn effect<W: ChangeWorld>(
         record::rewrite(old.as_ref().map(|(bytes, _)| bytes.expose()), edit).map_err(unusable)?;
     let spec = record::node_spec(&new, &edit.builder, node).map_err(unusable)?;
     let container = node.container();
-    if world.volume(host, &node.volume()).await?.is_none() {
-        world
-            .create_volume(host, &node.volume(), &scene.labels)
-            .await?;
-    }
+    prepare_volume(scene, world).await?;
     match world.container(host, &container).await? {
         Some(facts) if facts.running => {}
         found => {
@@ -128,4 +124,34 @@ pub(super) async fn effect<W: ChangeWorld>(
     Ok(Outcome::Booted {
         version: world.wait_ready(host, &container).await?,
     })
+}
+
+/// Makes the node's volume: empty, or with an archived state in it.
+async fn prepare_volume<W: ChangeWorld>(
+    scene: &Scene<'_>,
+    world: &mut W,
+) -> Result<(), WorldError> {
+    let Action::BootNode {
+        host, node, state, ..
+    } = scene.action
+    else {
+        unreachable!("BUG: not a boot")
+    };
+    let volume = node.volume();
+    let is_there = world.volume(host, &volume).await?.is_some();
+    let Some(source) = state else {
+        if !is_there {
+            world.create_volume(host, &volume, &scene.labels).await?;
+        }
+        return Ok(());
+    };
+    if world.container(host, &node.container()).await?.is_some() {
+        return Ok(()); // The container comes after the volume is filled.
+    }
+    if is_there {
+        // Ours by its labels, and perhaps half filled: begin again with an empty one.
+        world.remove_volume(host, &volume).await?;
+    }
+    world.create_volume(host, &volume, &scene.labels).await?;
+    world.restore_from(source, host, &volume).await
 }

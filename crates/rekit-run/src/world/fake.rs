@@ -10,7 +10,7 @@ use rekit_core::{
         ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform,
         VolumeName,
     },
-    step::{Claim, FileState},
+    step::{Claim, FileState, StateSource},
 };
 
 use super::{
@@ -480,6 +480,17 @@ impl ChangeWorld for FakeWorld {
                 why: format!("archive `{archive}` does not match"),
             }),
         }
+    }
+
+    async fn restore_from(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        let id = source.archive.file_name().parse();
+        let id = id.map_err(|error| WorldError::failed("the archive's name", error))?;
+        self.restore_state(&id, host, volume).await
     }
 
     async fn restore_state(

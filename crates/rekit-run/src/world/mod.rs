@@ -19,7 +19,7 @@ pub use host::path_of;
 use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
-    step::{Claim, FileState},
+    step::{Claim, FileState, StateSource},
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -203,6 +203,13 @@ pub trait ChangeWorld: ReadWorld {
     fn restore_state(
         &mut self,
         archive: &ArchiveId,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> impl Future<Output = Answer<()>>;
+    /// The same from an archive that may lie anywhere, once it was read back and is the one that is meant.
+    fn restore_from(
+        &mut self,
+        source: &StateSource,
         host: &HostId,
         volume: &VolumeName,
     ) -> impl Future<Output = Answer<()>>;

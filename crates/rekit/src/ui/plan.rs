@@ -43,9 +43,9 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
             None => room.unknown.push(volume.volume.to_string()),
         }
     }
-    // rekit's own directory may be still to be made: the disk is that of the nearest folder that is there.
-    let home = path_of(&plan.home);
-    room.free = home
+    // The folder may be still to be made: the disk is that of the nearest folder that is there.
+    let folder = path_of(&plan.archives);
+    room.free = folder
         .ancestors()
         .find_map(|folder| host::free_bytes(folder).ok());
     room

@@ -1,16 +1,26 @@
-//! `rekit backup`: archives are made, read back, and listed.
+//! `rekit backup`: archives are made, read back, listed, and brought back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rekit_run::{archives::archives, session::verify_archive, world::host};
+use rekit_core::{
+    name::{BuilderName, Digest, NameError, VolumeName},
+    reinstall::{Restore, Wishes},
+    step::StateSource,
+};
+use rekit_run::{
+    archives::{archives, content},
+    session::verify_archive,
+    world::host,
+};
 
+use super::plan;
 use crate::{
     call::Call,
     change,
     document::{Archives, VerifiedArchive, document},
     exit::Exit,
     failure::{self, Failure},
-    ui,
+    goal_file, ui,
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -23,6 +33,9 @@ pub(crate) enum Verb {
         /// The builders; none named: all
         #[arg(value_name = "BUILDER")]
         builders: Vec<String>,
+        /// Put the archives into this folder, on another disk for example, instead of rekit's own directory
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
     },
     /// Read every byte of an archive back
     Verify {
@@ -31,20 +44,45 @@ pub(crate) enum Verb {
     },
     /// List the archives in rekit's own directory
     List,
+    /// Bring an archived state back into a builder
+    ///
+    /// A new node on a copy of the archived state takes the place of the builder's present one, which is parked with an archive of its
+    /// own: `rekit rollback` goes back to it.
+    Restore {
+        /// The archive: its folder, or its name in rekit's own directory
+        archive: PathBuf,
+        /// The builder that gets the state; made where it is not there. Without it: the builder that the archive was made of
+        #[arg(long, value_name = "NAME")]
+        builder: Option<String>,
+        /// Cut builds that still run when the wait for them is over
+        #[arg(long)]
+        cut_running_builds: bool,
+    },
 }
 
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Create { builders } => create(call, &builders).await,
-        Verb::Verify { archive } => verify(call, archive).await,
+        Verb::Create { builders, to } => create(call, &builders, to.as_deref()).await,
+        Verb::Verify { archive } => verify(call, &archive).await,
         Verb::List => list(call),
+        Verb::Restore {
+            archive,
+            builder,
+            cut_running_builds,
+        } => {
+            let wishes = Wishes { cut_running_builds };
+            restore(call, &archive, builder, &wishes).await
+        }
     }
 }
 
-async fn create(call: &Call<'_>, builders: &[String]) -> Result<Exit, Failure> {
+async fn create(call: &Call<'_>, builders: &[String], to: Option<&Path>) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let inventory = call.look().await?;
-    let plan = call.silent().plan_backup(&inventory, builders)?;
+    let to = to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)));
+    let plan = call
+        .silent()
+        .plan_backup(&inventory, builders, to.as_ref())?;
     let room = ui::plan::room(&plan, &inventory);
     let told = change::carry_out(call, plan, &room).await?;
     let archives = &told.outcomes.archives;
@@ -58,29 +96,9 @@ async fn create(call: &Call<'_>, builders: &[String]) -> Result<Exit, Failure> {
     Ok(told.exit)
 }
 
-async fn verify(call: &Call<'_>, archive: PathBuf) -> Result<Exit, Failure> {
-    let kept = call.silent().home_path().join("archives").join(&archive);
-    let given = call.surroundings.working_folder().join(&archive);
-    let path = [given, kept]
-        .into_iter()
-        .find(|path| host::status(path).is_ok());
-    let path = path.ok_or_else(|| {
-        let message = format!("there is no archive `{}`", archive.display());
-        Failure::new(Exit::Misuse, "no-archive", message)
-            .then("`rekit backup list` lists the archives")
-    })?;
-    let progress = ui::progress::Reading::new(call.output);
-    let listener = |event| progress.tell(&event);
-    let verified = call.looking(verify_archive(&path, &listener)).await;
-    progress.end();
-    let identity = verified?.map_err(|error| {
-        let failure = failure::world(&error);
-        Failure {
-            code: "archive-faulty",
-            ..failure
-        }
-        .then("do not rely on this archive; make a new one with `rekit backup create`")
-    })?;
+async fn verify(call: &Call<'_>, archive: &Path) -> Result<Exit, Failure> {
+    let path = find(call, archive)?;
+    let identity = read_back(call, &path).await?;
     let verified = VerifiedArchive {
         path: path.display().to_string(),
         sound: true,
@@ -91,6 +109,82 @@ async fn verify(call: &Call<'_>, archive: PathBuf) -> Result<Exit, Failure> {
             ui::archives::verified(&verified, style)
         });
     Ok(Exit::Done)
+}
+
+async fn restore(
+    call: &Call<'_>,
+    archive: &Path,
+    builder: Option<String>,
+    wishes: &Wishes,
+) -> Result<Exit, Failure> {
+    let builder: Option<BuilderName> = builder
+        .map(|name| name.parse())
+        .transpose()
+        .map_err(|error: NameError| Failure::of(Exit::Misuse, "usage", &error))?;
+    call.refuse_open_run()?;
+    let path = find(call, archive)?;
+    let volume = volume(&path)?;
+    let identity = read_back(call, &path).await?;
+    let goal = goal_file::read(call, None)?;
+    let inventory = call.look().await?;
+    let archive = host::host_path(&path);
+    let restore = Restore {
+        source: StateSource { archive, identity },
+        volume,
+        builder,
+    };
+    let session = call.silent();
+    let planned = session.plan_restore(&inventory, &goal, &restore, wishes);
+    let planned = call.looking(planned).await?;
+    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
+    let room = ui::plan::room(&plan, &inventory);
+    Ok(change::carry_out(call, plan, &room).await?.exit)
+}
+
+/// Returns the folder of an archive that is given as one, or by its name in rekit's own directory.
+fn find(call: &Call<'_>, archive: &Path) -> Result<PathBuf, Failure> {
+    let kept = call.silent().home_path().join("archives").join(archive);
+    let given = call.surroundings.working_folder().join(archive);
+    let path = [given, kept]
+        .into_iter()
+        .find(|path| host::status(path).is_ok());
+    path.ok_or_else(|| {
+        let message = format!("there is no archive `{}`", archive.display());
+        Failure::new(Exit::Misuse, "no-archive", message)
+            .then("`rekit backup list` lists the archives")
+    })
+}
+
+/// Returns the volume that an archived state was in.
+fn volume(path: &Path) -> Result<VolumeName, Failure> {
+    let shown = path.display();
+    let wrong = |message: String| Failure::new(Exit::Misuse, "archive-unusable", message);
+    let content = content(path).map_err(|why| {
+        wrong(format!("`{shown}` is no whole archive"))
+            .because(why)
+            .then("`rekit backup list` lists the archives")
+    })?;
+    let volume = content.volume.and_then(|volume| volume.parse().ok());
+    volume.ok_or_else(|| {
+        wrong(format!("archive `{shown}` holds {}, and no state of a builder", content.kind))
+            .then("`RESTORE.md` in the archive says how to bring its files back; `rekit rollback` brings back what a run changed")
+    })
+}
+
+/// Reads every byte of an archive back, and shows how far it is.
+async fn read_back(call: &Call<'_>, path: &Path) -> Result<Digest, Failure> {
+    let progress = ui::progress::Reading::new(call.output);
+    let listener = |event| progress.tell(&event);
+    let verified = call.looking(verify_archive(path, &listener)).await;
+    progress.end();
+    verified?.map_err(|error| {
+        let failure = failure::world(&error);
+        Failure {
+            code: "archive-faulty",
+            ..failure
+        }
+        .then("do not rely on this archive; make a new one with `rekit backup create`")
+    })
 }
 
 fn list(call: &Call<'_>) -> Result<Exit, Failure> {

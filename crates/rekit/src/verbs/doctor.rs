@@ -1,16 +1,50 @@
-//! `rekit doctor`: what is wrong, why, and how to mend it.
+//! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as no new node is needed.
 
-use rekit_core::doctor::examine;
+use rekit_core::{doctor::examine, finding::Diagnosis, inventory::Inventory};
 
-use crate::{call::Call, exit::Exit, failure::Failure, ui};
+use super::plan;
+use crate::{call::Call, change, exit::Exit, failure::Failure, goal_file, ui};
 
-pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Mend what needs no new node, by a plan that is shown and asked about first
+    #[arg(long)]
+    fix: bool,
+}
+
+pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    if arguments.fix {
+        return fix(call).await;
+    }
     let diagnosis = examine(&call.look().await?);
     call.output
         .give(&diagnosis, |style| ui::doctor::doctor(&diagnosis, style));
-    Ok(if diagnosis.healthy {
+    Ok(exit(&diagnosis))
+}
+
+/// Mends, then looks again: what is left needs care.
+async fn fix(call: &Call<'_>) -> Result<Exit, Failure> {
+    call.refuse_open_run()?;
+    let goal = goal_file::read(call, None)?;
+    let inventory: Inventory = call.look().await?;
+    let session = call.silent();
+    let planned = call.looking(session.plan_fix(&inventory, &goal)).await?;
+    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
+    let room = ui::plan::room(&plan, &inventory);
+    let told = change::carry_out(call, plan, &room).await?;
+    if told.exit != Exit::Done {
+        return Ok(told.exit);
+    }
+    let diagnosis = examine(&call.look().await?);
+    call.output
+        .note(&ui::doctor::doctor(&diagnosis, &call.output.note_style));
+    Ok(exit(&diagnosis))
+}
+
+fn exit(diagnosis: &Diagnosis) -> Exit {
+    if diagnosis.healthy {
         Exit::Done
     } else {
         Exit::Care
-    })
+    }
 }

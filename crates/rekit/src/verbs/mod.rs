@@ -2,10 +2,12 @@
 
 pub(crate) mod apply;
 pub(crate) mod backup;
+pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod finalize;
 pub(crate) mod generations;
+pub(crate) mod install;
 pub(crate) mod inventory;
 pub(crate) mod plan;
 pub(crate) mod reinstall;

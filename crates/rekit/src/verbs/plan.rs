@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rekit_core::{
+    inventory::Inventory,
     plan::Plan,
     reinstall::{NoPlan, Wishes},
 };
@@ -68,25 +69,28 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
     };
     let session = call.silent();
     let planned = session.plan_reinstall(&inventory, &goal, &wishes);
-    let plan = match call.looking(planned).await? {
-        Ok(plan) => plan,
-        Err(error @ SessionError::NoPlan(NoPlan::NoEngine)) => {
-            let hosts = inventory.hosts.iter();
-            let reasons: Vec<_> = hosts
-                .filter_map(|host| Some(format!("`{}`: {}", host.id, host.engine.reason()?)))
-                .collect();
-            let denied = reasons
-                .iter()
-                .any(|reason| reason.contains("permission denied"));
-            let failure = reasons.into_iter().fold(error.into(), Failure::because);
-            return Err(if denied {
-                failure.then(ENGINE_DENIED_NEXT)
-            } else {
-                failure
-            });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let planned = call.looking(planned).await?;
+    let plan = planned.map_err(|error| failure(error, &inventory))?;
     let room = ui::plan::room(&plan, &inventory);
     Ok((plan, room))
+}
+
+/// Says why there is no plan, and for engines that do not answer, why each does not.
+pub(crate) fn failure(error: SessionError, inventory: &Inventory) -> Failure {
+    if !matches!(error, SessionError::NoPlan(NoPlan::NoEngine)) {
+        return error.into();
+    }
+    let hosts = inventory.hosts.iter();
+    let reasons: Vec<_> = hosts
+        .filter_map(|host| Some(format!("`{}`: {}", host.id, host.engine.reason()?)))
+        .collect();
+    let denied = reasons
+        .iter()
+        .any(|reason| reason.contains("permission denied"));
+    let failure = reasons.into_iter().fold(error.into(), Failure::because);
+    if denied {
+        failure.then(ENGINE_DENIED_NEXT)
+    } else {
+        failure
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
         .note(&ui::status::open_run(&document::open_run(&open), style));
     change::agree(call, "Go on with it?").await?;
     let told = change::follow(call, &open.plan, Asked::Forward, async |session| {
-        session.resume().await
+        Box::pin(session.resume()).await
     });
     Ok(told.await?.exit)
 }

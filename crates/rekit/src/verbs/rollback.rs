@@ -33,7 +33,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, F
         ));
         change::agree(call, "Take it back?").await?;
         let told = change::follow(call, &plan, Asked::Backward, async |session| {
-            session.unwind().await
+            Box::pin(session.unwind()).await
         });
         return Ok(told.await?.exit);
     }

@@ -11,6 +11,7 @@
 mod bad_input;
 mod finalize;
 mod ladder;
+mod pieces;
 mod reinstall;
 mod rollback;
 

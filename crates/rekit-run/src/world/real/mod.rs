@@ -21,12 +21,12 @@ use rekit_core::{
     event::Event,
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
-    step::{Claim, FileState},
+    step::{Claim, FileState, StateSource},
 };
 
 use super::{
     ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
-    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError, environment::Surroundings,
+    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError, environment::Surroundings, path_of,
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -54,6 +54,7 @@ pub struct RealWorld<'a> {
     addresses: BTreeMap<HostId, Address>,
     engines: tokio::sync::Mutex<BTreeMap<HostId, Engine>>,
     home: PathBuf,
+    archives: PathBuf,
     surroundings: Surroundings,
     listener: &'a dyn Fn(Event),
     interrupt: &'a dyn Fn() -> bool,
@@ -72,6 +73,7 @@ impl<'a> RealWorld<'a> {
         Self {
             addresses,
             engines,
+            archives: home.join("archives"),
             home,
             surroundings,
             listener,
@@ -104,8 +106,9 @@ impl<'a> RealWorld<'a> {
         Ok(engine)
     }
 
-    fn archives(&self) -> PathBuf {
-        self.home.join("archives")
+    /// Makes and finds archives in another folder than rekit's own.
+    pub fn keep_archives_in(&mut self, folder: PathBuf) {
+        self.archives = folder;
     }
 }
 
@@ -163,11 +166,11 @@ impl ReadWorld for RealWorld<'_> {
     }
 
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
-        Ok(archive::state(&self.archives(), archive))
+        Ok(archive::state(&self.archives, archive))
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
-        archive::fingerprint(&self.archives().join(archive.as_str()))
+        archive::fingerprint(&self.archives.join(archive.as_str()))
     }
 }
 
@@ -307,7 +310,7 @@ impl ChangeWorld for RealWorld<'_> {
     }
 
     async fn archive_paths(&mut self, archive: &ArchiveId, paths: &[HostPath]) -> Answer<Archived> {
-        archive::save_paths(&self.archives(), archive, paths)
+        archive::save_paths(&self.archives, archive, paths)
     }
 
     async fn archive_state(
@@ -317,15 +320,15 @@ impl ChangeWorld for RealWorld<'_> {
         volume: &VolumeName,
     ) -> Answer<Archived> {
         let engine = self.engine(host).await?;
-        archive::save_state(&self.archives(), archive, &engine, volume, self.listener).await
+        archive::save_state(&self.archives, archive, &engine, volume, self.listener).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
-        archive::discard(&self.archives(), archive)
+        archive::discard(&self.archives, archive)
     }
 
     async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
-        let path = self.archives().join(archive.as_str());
+        let path = self.archives.join(archive.as_str());
         let identity = archive::verify(path.clone(), archive.as_str(), self.listener).await?;
         archive::compare_configuration(&path, &self.home, &self.surroundings)?;
         Ok(identity)
@@ -339,11 +342,29 @@ impl ChangeWorld for RealWorld<'_> {
     ) -> Answer<()> {
         let engine = self.engine(host).await?;
         archive::restore_state(
-            self.archives().join(archive.as_str()),
+            self.archives.join(archive.as_str()),
             &engine,
             volume,
             self.listener,
         )
         .await
+    }
+
+    async fn restore_from(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        let path = path_of(&source.archive);
+        let name = source.archive.to_string();
+        let identity = archive::verify(path.clone(), &name, self.listener).await?;
+        if identity != source.identity {
+            return Err(WorldError::Refused {
+                why: format!("archive `{name}` is another one than planned for"),
+            });
+        }
+        let engine = self.engine(host).await?;
+        archive::restore_state(path, &engine, volume, self.listener).await
     }
 }

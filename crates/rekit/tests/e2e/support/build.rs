@@ -24,6 +24,11 @@ impl Machine {
 
     /// Builds the team's image with its own script and unpacks it.
     pub(crate) fn export(&self) -> Export {
+        self.export_of("team")
+    }
+
+    /// The same with another builder.
+    pub(crate) fn export_of(&self, builder: &str) -> Export {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let place = self.lab.root().join("tmp").join(format!("export{number}"));
@@ -32,10 +37,18 @@ impl Machine {
         let script = self.lab.home().join("project/build.sh");
         let output = format!("type=tar,dest={}", archive.display());
         let script = script.display().to_string();
-        let log =
-            Answer::of(&mut self.command(&script, &["--progress=plain", "--output", &output]))
-                .good()
-                .text();
+        let log = Answer::of(&mut self.command(
+            &script,
+            &[
+                "--builder",
+                builder,
+                "--progress=plain",
+                "--output",
+                &output,
+            ],
+        ))
+        .good()
+        .text();
         let mut unpack = self.lab.command("tar");
         unpack.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]);
         Answer::of(unpack.arg(&archive).arg("-C").arg(&place)).good();
