@@ -10,7 +10,7 @@ use super::container_types::{ContainerDetail, ContainerSummary, RestartPolicy, W
 use super::error::ApiError;
 use super::filters::{Filters, encoded, with_query};
 use super::http::{Call, Engine, decode, within};
-use super::types::{Created, EngineInfo, EngineVersion, NetworkSummary};
+use super::types::{Created, EngineInfo, NetworkSummary};
 use crate::demux::{Demux, FrameDecoder, Output};
 use crate::dial::BoxIo;
 
@@ -34,11 +34,6 @@ impl Engine {
         self.answer(Call::get("/_ping"), self.inner.timeouts.look)
             .await
             .map(drop)
-    }
-
-    /// Returns the engine's version.
-    pub async fn version(&self) -> Result<EngineVersion, ApiError> {
-        self.look(Call::get("/version")).await
     }
 
     /// Returns what the engine says about itself and its host, typed and raw.

@@ -62,6 +62,7 @@ pub(super) struct Inner {
     pub(super) tls: Option<TlsMaterial>,
     pub(super) timeouts: Timeouts,
     pub(super) api: Option<ApiVersion>,
+    pub(super) said: EngineVersion,
 }
 
 /// A call before it is sent.
@@ -127,6 +128,7 @@ impl Engine {
                 tls: tls.clone(),
                 timeouts,
                 api: None,
+                said: EngineVersion::default(),
             }),
         };
         let said: EngineVersion = unversioned.look(Call::get("/version")).await?;
@@ -140,6 +142,7 @@ impl Engine {
                 tls,
                 timeouts,
                 api: Some(api),
+                said,
             }),
         })
     }
@@ -147,6 +150,11 @@ impl Engine {
     /// Where this engine is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// What the engine said of its version when it was reached. Not asked again: an engine starts two programs for its answer.
+    pub fn version(&self) -> &EngineVersion {
+        &self.inner.said
     }
 
     /// The version that every request names.

@@ -14,7 +14,7 @@ use crate::support::{Container, IMAGE, MINUTE, engine, fresh};
 async fn the_engine_says_what_it_is() {
     let engine = engine().await;
     engine.ping().await.unwrap();
-    let version = engine.version().await.unwrap();
+    let version = engine.version();
     assert_eq!(version.os, "linux");
     assert!(engine.api_version().to_string() <= version.api_version);
     let (info, raw) = engine.info().await.unwrap();

@@ -4,6 +4,7 @@
 //! programs are ended with all their children when their time is up.
 
 mod files;
+mod link;
 mod programs;
 mod tree;
 
@@ -11,6 +12,7 @@ pub use files::{
     Entry, Kind, READ_LIMIT, ReadError, Status, facts, free_bytes, is_flocked, link_target, list,
     read, read_text, resolved, save, status,
 };
+pub use link::linked_text;
 pub use programs::{Output, RunError, run};
 pub use tree::{TreeError, size_on_disk};
 

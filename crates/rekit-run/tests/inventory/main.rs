@@ -11,6 +11,7 @@
 
 mod endpoints;
 mod first_user;
+mod programs;
 mod sample;
 mod speed;
 mod standalone;

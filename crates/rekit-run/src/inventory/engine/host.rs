@@ -74,7 +74,6 @@ pub(super) async fn ask(
 struct Seen {
     connection: Connection,
     info: EngineInfo,
-    version: rekit_buildkit::EngineVersion,
     all: Vec<ContainerSummary>,
     volumes: Vec<rekit_buildkit::Volume>,
     details: Vec<(ContainerDetail, HostContainer)>,
@@ -97,9 +96,8 @@ async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
         .await
         .map_err(|error| dial::reason(&error))?;
     let none = Filters::none();
-    let (info, version, all, volumes) = tokio::try_join!(
+    let (info, all, volumes) = tokio::try_join!(
         connection.info(),
-        connection.version(),
         connection.containers_list(true, &none),
         connection.volumes_list(&none),
     )
@@ -117,7 +115,6 @@ async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
     Ok(Seen {
         connection,
         info: info.0,
-        version,
         all,
         volumes,
         details,
@@ -199,6 +196,7 @@ impl Seen {
         containers: Vec<HostContainer>,
         volumes: Vec<HostVolume>,
     ) -> Engine {
+        let version = self.connection.version().clone();
         let info = self.info;
         let snapshotter = info.driver_status.iter().any(|pair| {
             pair.iter()
@@ -207,9 +205,9 @@ impl Seen {
         Engine {
             id: info.id,
             version: info.server_version,
-            api_version: self.version.api_version,
+            api_version: version.api_version,
             os: info.os_type,
-            architecture: self.version.arch,
+            architecture: version.arch,
             storage_driver: info.driver,
             image_store: if snapshotter {
                 ImageStore::Containerd
