@@ -8,7 +8,7 @@ use crate::{
         ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, NodeName, Platform, RunId,
         VolumeName,
     },
-    step::{FileState, Kept, NodePlace, StepId},
+    step::{FileState, Kept, NodePlace, StateSource, StepId},
 };
 
 /// How to take a step back. Prepared by reading only, on disk before the effect, and never prepared again.
@@ -61,6 +61,8 @@ pub enum Undo {
         run: RunId,
         /// The step whose label they carry.
         step: StepId,
+        /// The archived state that it began with, which must still be sound.
+        state: Option<StateSource>,
     },
     /// Brings a container back to how it was started and stopped.
     RestoreContainerState {

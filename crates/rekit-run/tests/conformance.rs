@@ -14,7 +14,9 @@ use rekit_core::{
     name::{Digest, HostId, HostPath, NameError, NodeName},
     next::{Observed, Stage},
     record::{NodeEdit, RecordEdit},
-    step::{Action, FileState, Identity, JsonEdit, Kept, NodePlace, StepId, VolumePlace},
+    step::{
+        Action, FileState, Identity, JsonEdit, Kept, NodePlace, StateSource, StepId, VolumePlace,
+    },
     undo::Outcome,
 };
 use rekit_lab::{Lab, LabOptions};
@@ -435,7 +437,15 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             archive: name("team0"),
         },
     );
-    assert!(matches!(outcome, Outcome::Verified { .. }));
+    let Outcome::Verified { identity, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    let folder = bench.lab.root().join("rekit/archives/team0");
+    let source = StateSource {
+        archive: HostPath::from(folder.to_str().unwrap()),
+        identity,
+    };
+    bench.there_and_back(13, &with_state(boot, Some(source)));
     let (container_back, _) = bench.apply(10, &Action::RemoveContainer { node });
     let content = |bench: &Bench| {
         rekit_archive::tree_digest(
@@ -468,6 +478,30 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             restart_policy: "unless-stopped".to_owned(),
         },
     );
+}
+
+/// The same boot on an archived state.
+fn with_state(boot: Action, source: Option<StateSource>) -> Action {
+    match boot {
+        Action::BootNode {
+            host,
+            node,
+            image,
+            record,
+            before,
+            edit,
+            state: _,
+        } => Action::BootNode {
+            host,
+            node,
+            image,
+            record,
+            before,
+            edit,
+            state: source,
+        },
+        other => other,
+    }
 }
 
 /// What rekit does not archive, because the daemon makes it anew at each start (facts.md, part 3).

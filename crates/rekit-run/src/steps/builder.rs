@@ -1,7 +1,6 @@
 //! Boots a new node beside the old one.
 
 use rekit_core::{
-    name::{HostId, ImageRef, NodeName},
     next::Observed,
     record,
     step::Action,
@@ -58,12 +57,19 @@ pub(super) async fn observe<W: ReadWorld>(
 }
 
 pub(super) async fn prepare_undo<W: ReadWorld>(
-    host: &HostId,
-    node: &NodeName,
-    image: &ImageRef,
     scene: &Scene<'_>,
     world: &W,
 ) -> Result<Undo, WorldError> {
+    let Action::BootNode {
+        host,
+        node,
+        image,
+        state,
+        ..
+    } = scene.action
+    else {
+        unreachable!("BUG: not a boot")
+    };
     if !world.has_image(host, image).await? {
         return Err(WorldError::Refused {
             why: format!("image `{image}` is not on `{host}`: pull or load it first"),
@@ -74,6 +80,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
         node: node.clone(),
         run: scene.labels.run.clone(),
         step: scene.labels.step,
+        state: state.clone(),
     })
 }
 
@@ -149,7 +156,8 @@ async fn prepare_volume<W: ChangeWorld>(
         return Ok(()); // The container comes after the volume is filled.
     }
     if is_there {
-        // Ours by its labels, and perhaps half filled: begin again with an empty one.
+        // Ours by its labels, and perhaps half filled: begin again, if the archive is still sound.
+        world.verify_source(source).await?;
         world.remove_volume(host, &volume).await?;
     }
     world.create_volume(host, &volume, &scene.labels).await?;

@@ -105,9 +105,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::RemoveTree { path, store } | Action::RestoreTree { path, store, .. } => {
             tree::prepare_undo(path, store.as_ref(), scene, world, journal).await
         }
-        Action::BootNode {
-            host, node, image, ..
-        } => builder::prepare_undo(host, node, image, scene, world).await,
+        Action::BootNode { .. } => builder::prepare_undo(scene, world).await,
         Action::StopNode { node, .. } | Action::Park { node } | Action::StartNode { node, .. } => {
             node::prepare_undo(node, world).await
         }

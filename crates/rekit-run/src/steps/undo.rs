@@ -2,7 +2,7 @@
 
 use rekit_core::{
     name::{HostId, NodeName},
-    step::StepId,
+    step::{StateSource, StepId},
     undo::Undo,
 };
 
@@ -45,12 +45,13 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             node,
             run,
             step,
+            state,
         } => {
             let labels = Labels {
                 run: run.clone(),
                 step: *step,
             };
-            remove_node(host, node, &labels, world).await
+            remove_node(host, node, &labels, state.as_ref(), world).await
         }
         Undo::RestoreContainerState {
             node,
@@ -63,12 +64,9 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             description,
         } => {
             if world.container(host, container).await?.is_none() {
-                let labels = Labels {
-                    run: undo_run(),
-                    step: StepId(0),
-                };
+                let like = kept(journal, description)?;
                 world
-                    .recreate_container(host, container, &kept(journal, description)?, &labels)
+                    .recreate_container(host, container, &like, &undo_labels())
                     .await?;
             }
             Ok(())
@@ -94,11 +92,15 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
     }
 }
 
-/// The label of what an undo makes again: it belongs to no run.
-fn undo_run() -> rekit_core::name::RunId {
-    match "undo".parse() {
+/// The labels of what an undo makes again: it belongs to no run.
+fn undo_labels() -> Labels {
+    let run = match "undo".parse() {
         Ok(run) => run,
         Err(error) => unreachable!("BUG: {error}"),
+    };
+    Labels {
+        run,
+        step: StepId(0),
     }
 }
 
@@ -107,6 +109,7 @@ async fn remove_node<W: ChangeWorld>(
     host: &HostId,
     node: &NodeName,
     labels: &Labels,
+    state: Option<&StateSource>,
     world: &mut W,
 ) -> Result<(), WorldError> {
     let container = node.container();
@@ -123,6 +126,9 @@ async fn remove_node<W: ChangeWorld>(
     }
     let volume = world.volume(host, &node.volume()).await?;
     if volume.is_some_and(|facts| labels.are_on(&facts.labels)) {
+        if let Some(source) = state {
+            world.verify_source(source).await?; // Else this copy may be the last one.
+        }
         world.remove_volume(host, &node.volume()).await?;
     }
     Ok(())
@@ -165,7 +171,8 @@ async fn restore_container_state<W: ChangeWorld>(
             what: format!("container `{}` is gone", node.container),
         });
     };
-    if !facts.is(&node.identity) {
+    // One that another undo made again has a new id, and the label that says so.
+    if !facts.is(&node.identity) && !undo_labels().are_on(&facts.labels) {
         return Err(WorldError::Changed {
             what: format!("container `{}` is another one now", node.container),
         });
@@ -201,10 +208,7 @@ async fn restore_volume<W: ChangeWorld, J: Journal>(
     else {
         unreachable!("BUG: this undo restores no volume")
     };
-    let labels = Labels {
-        run: undo_run(),
-        step: StepId(0),
-    };
+    let labels = undo_labels();
     let found = world.volume(host, volume).await?;
     if found
         .as_ref()

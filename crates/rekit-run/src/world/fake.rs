@@ -482,15 +482,17 @@ impl ChangeWorld for FakeWorld {
         }
     }
 
+    async fn verify_source(&mut self, source: &StateSource) -> Answer<()> {
+        self.verify_archive(&archive_id(source)).await.map(drop)
+    }
+
     async fn restore_from(
         &mut self,
         source: &StateSource,
         host: &HostId,
         volume: &VolumeName,
     ) -> Answer<()> {
-        let id = source.archive.file_name().parse();
-        let id = id.map_err(|error| WorldError::failed("the archive's name", error))?;
-        self.restore_state(&id, host, volume).await
+        self.restore_state(&archive_id(source), host, volume).await
     }
 
     async fn restore_state(
@@ -534,5 +536,13 @@ impl FakeWorld {
             found.whole = true;
         }
         Ok(Archived::default())
+    }
+}
+
+/// The fake has all archives in one folder, each by its id.
+fn archive_id(source: &StateSource) -> ArchiveId {
+    match source.archive.file_name().parse() {
+        Ok(id) => id,
+        Err(error) => unreachable!("BUG: {error}"),
     }
 }

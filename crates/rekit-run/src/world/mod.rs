@@ -199,6 +199,8 @@ pub trait ChangeWorld: ReadWorld {
     fn drop_partial_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<()>>;
     /// Reads a whole archive back and matches it; returns the digest of its SHA256SUMS.
     fn verify_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
+    /// Reads an archive back that may lie anywhere; one that is not the one that is meant is refused.
+    fn verify_source(&mut self, source: &StateSource) -> impl Future<Output = Answer<()>>;
     /// Brings an archived state back into an empty volume.
     fn restore_state(
         &mut self,

@@ -65,6 +65,23 @@ fn clean_of_one_builder_leaves_the_others() {
 }
 
 #[test]
+fn a_clean_killed_between_the_removals_is_taken_back() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let before = machine.world();
+    // Step 8 removes the container, step 9 the volume.
+    let killed = machine.rekit_killed_at("8:finished", &["clean", "team", "--yes"]);
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    let gone = differences(&before, &machine.world());
+    let container = "gone: container buildx_buildkit_team0";
+    assert!(gone.iter().any(|line| line == container), "{gone:?}");
+    machine.rekit(&["rollback", "--yes"]).good();
+    let found = differences(&before, &machine.world());
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
 fn doctor_fix_mends_what_needs_no_new_node_and_names_the_rest() {
     let machine = Machine::small();
     let codes = |answer: &Answer| -> Vec<String> {

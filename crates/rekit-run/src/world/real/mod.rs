@@ -350,21 +350,25 @@ impl ChangeWorld for RealWorld<'_> {
         .await
     }
 
+    async fn verify_source(&mut self, source: &StateSource) -> Answer<()> {
+        let name = source.archive.to_string();
+        let identity = archive::verify(path_of(&source.archive), &name, self.listener).await?;
+        if identity == source.identity {
+            return Ok(());
+        }
+        Err(WorldError::Refused {
+            why: format!("archive `{name}` is another one than planned for"),
+        })
+    }
+
     async fn restore_from(
         &mut self,
         source: &StateSource,
         host: &HostId,
         volume: &VolumeName,
     ) -> Answer<()> {
-        let path = path_of(&source.archive);
-        let name = source.archive.to_string();
-        let identity = archive::verify(path.clone(), &name, self.listener).await?;
-        if identity != source.identity {
-            return Err(WorldError::Refused {
-                why: format!("archive `{name}` is another one than planned for"),
-            });
-        }
-        let engine = self.engine(host).await?;
+        self.verify_source(source).await?;
+        let (engine, path) = (self.engine(host).await?, path_of(&source.archive));
         archive::restore_state(path, &engine, volume, self.listener).await
     }
 }
