@@ -62,7 +62,12 @@ pub(crate) struct Builds {
 impl Story {
     /// Reinstalls and ends the probation, looking around after each.
     pub(crate) fn tell(desktop: bool) -> Self {
-        let machine = Machine::with(desktop, CacheSize::Small);
+        let machine = Machine::with(desktop, CacheSize::Full);
+        let planted = &machine.planted.state;
+        assert!(
+            planted.bytes >= 500 << 20 && planted.files >= 10_000,
+            "{planted:?}"
+        );
         let states = ["team", "ci", "legacy"].map(|name| state(&machine, name));
         let before = machine.foreign();
         let plan = machine.plan();
