@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo run --release -p rekit-archive --example bench -- [MEGABYTES] [FILES] [ROUNDS]
+//! cargo run --release -p rekit-archive --example bench -- FOLDER [ROUNDS]
 //! ```
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    clippy::too_many_lines,
     clippy::cast_possible_truncation,
     reason = "a measurement for people"
 )]
@@ -25,37 +25,44 @@ use rekit_archive::{
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let numbers: Vec<u64> = std::env::args()
-        .skip(1)
-        .filter_map(|text| text.parse().ok())
-        .collect();
-    let get = |at: usize, default| numbers.get(at).copied().unwrap_or(default);
-    let (megabytes, files, rounds) = (get(0, 500), get(1, 10_000), get(2, 5));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let given = words.first().filter(|word| word.starts_with('/'));
+    let number = |at: usize, default: u64| {
+        let word = words.get(at).and_then(|word| word.parse().ok());
+        word.unwrap_or(default)
+    };
+    let (megabytes, files) = (number(0, 500), number(1, 10_000));
+    let rounds = number(if given.is_some() { 1 } else { 2 }, 5);
     let scratch = std::path::PathBuf::from(format!("/var/tmp/rekit-bench-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
-    let outcome = compare(&scratch, megabytes << 20, files, rounds);
+    let source = if let Some(folder) = given {
+        folder.into()
+    } else {
+        let source = scratch.join("source");
+        plant(&source, megabytes << 20, files)?;
+        source
+    };
+    let outcome = compare(&source, &scratch, rounds);
     fs::remove_dir_all(&scratch)?;
     outcome
 }
 
-fn compare(scratch: &Path, bytes: u64, files: u64, rounds: u64) -> Outcome<()> {
-    let source = scratch.join("source");
-    plant(&source, bytes, files)?;
+fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
     let (mut tar, mut packs, mut verifies, mut unpacks, mut again) =
         (vec![], vec![], vec![], vec![], vec![]);
     let mut sizes = (0, 0);
     for round in 0..=rounds {
         let begun = Instant::now();
-        sizes.0 = tar_zstd(&source, scratch)?;
+        sizes.0 = tar_zstd(source, scratch)?;
         let tar_seconds = begun.elapsed().as_secs_f64();
         let home = scratch.join("archives");
-        let (pack_seconds, path, size) = pack(&source, &home, "one")?;
+        let (pack_seconds, path, size) = pack(source, &home, "one")?;
         sizes.1 = size;
         let begun = Instant::now();
         let archive = open(&path)?;
         verify(&archive, &mut |_| {})?;
         let verify_seconds = begun.elapsed().as_secs_f64();
-        let (again_seconds, _, _) = pack(&source, &home, "two")?;
+        let (again_seconds, _, _) = pack(source, &home, "two")?;
         let begun = Instant::now();
         unpack(
             &archive,
