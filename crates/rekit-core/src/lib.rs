@@ -20,5 +20,6 @@ pub mod plan;
 pub mod record;
 pub mod reinstall;
 pub mod rollback;
+pub mod socket;
 pub mod step;
 pub mod undo;

@@ -51,6 +51,20 @@ pub enum Undo {
         /// Its content as it was put back.
         made: BlobId,
     },
+    /// Makes a socket again that nobody listens on.
+    RestoreSocket {
+        /// The socket.
+        path: HostPath,
+        /// What it was.
+        socket: crate::socket::DeadSocket,
+    },
+    /// Removes a socket that the step made again, unless somebody listens on it since.
+    RemoveSocket {
+        /// The socket.
+        path: HostPath,
+        /// What it was made as.
+        socket: crate::socket::DeadSocket,
+    },
     /// Removes the node that this step of this run made.
     RemoveNode {
         /// The engine.
@@ -195,6 +209,11 @@ impl Undo {
                 )]
             }
             Self::RemoveTree { path, .. } => vec![format!("rm -r '{path}'")],
+            Self::RestoreSocket { path, socket } => vec![format!(
+                "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('{path}')\" && chmod {:04o} '{path}'",
+                socket.mode
+            )],
+            Self::RemoveSocket { path, .. } => vec![format!("rm '{path}'")],
             Self::RemoveNode { host, node, .. } => vec![
                 format!("docker -H {host} rm -f {}", node.container()),
                 format!("docker -H {host} volume rm {}", node.volume()),

@@ -2,6 +2,7 @@
 
 mod builders;
 mod contexts;
+mod leftovers;
 mod remnants;
 
 pub use builders::claims;

@@ -6,7 +6,7 @@ use super::Reinstall;
 use crate::{
     draft::volume_place,
     fact::Fact,
-    inventory::{HostVolume, Inventory, Store},
+    inventory::{HostVolume, Inventory, LeftoverKind, Store},
     name::{HostId, HostPath, NodeName},
     step::{Action, FileState},
 };
@@ -24,6 +24,13 @@ pub fn paths_of_interest(inventory: &Inventory) -> Vec<HostPath> {
             .iter()
             .filter_map(|context| context.file.as_ref())
             .map(|file| file.path.clone()),
+    );
+    paths.extend(
+        inventory
+            .leftovers
+            .iter()
+            .filter(|leftover| leftover.kind == LeftoverKind::File)
+            .map(|leftover| leftover.path.clone()),
     );
     for store in &inventory.stores {
         paths.push(store.path.join("current"));
@@ -54,6 +61,7 @@ impl Reinstall<'_> {
     pub(super) fn sweep_remnants(&mut self) {
         self.sweep_store();
         self.archive_orphans();
+        self.sweep_leftovers();
     }
 
     fn sweep_store(&mut self) {
