@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     name::{ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, VolumeName},
     plan::Plan,
+    socket::DeadSocket,
     step::{Kept, NodePlace},
     undo::Undo,
 };
@@ -38,6 +39,11 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
         Undo::RestoreTree { path, blob, .. } => restore_tree(path, blob, home),
         Undo::RemoveTree { path, .. } => ByHand {
             commands: vec![format!("rm -rf {}", quoted(path))],
+            proof: vec![format!("test ! -e {}", quoted(path))],
+        },
+        Undo::RestoreSocket { path, socket } => restore_socket(path, socket),
+        Undo::RemoveSocket { path, .. } => ByHand {
+            commands: vec![format!("rm -f {}", quoted(path))],
             proof: vec![format!("test ! -e {}", quoted(path))],
         },
         Undo::RemoveNode { host, node, .. } => retire_node(host, &node.container()),
@@ -133,6 +139,25 @@ fn restore_tree(path: &HostPath, blob: &BlobId, home: &HostPath) -> ByHand {
     ByHand {
         commands: vec![format!("mkdir -p {parent} && tar -xpf {blob} -C {parent}")],
         proof: vec![format!("tar -df {blob} -C {parent}")],
+    }
+}
+
+/// Perl is on every Debian, Ubuntu, Fedora and macOS. The path may be longer than a socket's address: its folder is entered first.
+fn restore_socket(path: &HostPath, socket: &DeadSocket) -> ByHand {
+    let file = quoted(path);
+    let folder = path.parent().unwrap_or_else(|| HostPath::from("/"));
+    let bind = "socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, sockaddr_un($ARGV[0])) or die $!";
+    ByHand {
+        commands: vec![
+            format!(
+                "test -S {file} || (cd {} && perl -MSocket -e '{bind}' {})",
+                quoted(&folder),
+                quoted(&path.file_name())
+            ),
+            format!("chmod {:04o} {file}", socket.mode),
+            format!("chown {}:{} {file}", socket.owner, socket.group),
+        ],
+        proof: vec![format!("test -S {file}")],
     }
 }
 

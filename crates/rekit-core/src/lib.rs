@@ -22,5 +22,6 @@ pub mod record;
 pub mod reinstall;
 pub mod rollback;
 pub mod sheet;
+pub mod socket;
 pub mod step;
 pub mod undo;

@@ -105,6 +105,21 @@ impl WayBack<'_> {
                 self.draft
                     .push("it was not there in that generation", action);
             }
+            Undo::RestoreSocket { path, socket } => {
+                let action = Action::RestoreSocket {
+                    path: path.clone(),
+                    socket: socket.clone(),
+                };
+                self.draft.push("what was removed comes back", action);
+            }
+            Undo::RemoveSocket { path, socket } => {
+                let action = Action::RemoveSocket {
+                    path: path.clone(),
+                    socket: socket.clone(),
+                };
+                self.draft
+                    .push("it was not there in that generation", action);
+            }
             Undo::RemoveNode { host, node, .. } => self.park(host, node),
             Undo::RestoreContainerState {
                 node,

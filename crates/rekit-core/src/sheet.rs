@@ -121,6 +121,8 @@ fn way_back(action: &Action) -> &'static str {
         | Action::RestoreFile { .. } => "the file comes back as it was, from its kept bytes",
         Action::RemoveTree { .. } => "the folder comes back from its kept bytes",
         Action::RestoreTree { .. } => "the folder goes again",
+        Action::RemoveSocket { .. } => "the dead socket comes back as it was",
+        Action::RestoreSocket { .. } => "the dead socket goes again",
         Action::StopNode { .. } | Action::Park { .. } => {
             "the node is started again, with its restart policy"
         }

@@ -182,6 +182,13 @@ pub enum Action {
         /// buildx's store whose lock protects it.
         store: Option<HostPath>,
     },
+    /// Removes a socket that nobody listens on.
+    RemoveSocket {
+        /// The socket.
+        path: HostPath,
+        /// Which one, so that a new one of the same name is never touched.
+        socket: crate::socket::DeadSocket,
+    },
     /// Waits until no build runs on a node.
     Drain {
         /// The node.
@@ -280,6 +287,13 @@ pub enum Action {
         /// The blob.
         blob: crate::name::BlobId,
     },
+    /// Makes a removed socket again: one that nobody listens on.
+    RestoreSocket {
+        /// The socket.
+        path: HostPath,
+        /// What it was.
+        socket: crate::socket::DeadSocket,
+    },
     /// Proves builders with real builds: the probe matrix, one buildx build, one Compose build.
     Validate {
         /// buildx's store.
@@ -353,6 +367,7 @@ impl Action {
             Self::EditJson { .. } => "edit-json",
             Self::RemoveFile { .. } => "remove-file",
             Self::RemoveTree { .. } => "remove-tree",
+            Self::RemoveSocket { .. } => "remove-socket",
             Self::Drain { .. } => "drain",
             Self::StopNode { .. } => "stop-node",
             Self::ArchiveState { .. } => "archive-state",
@@ -365,6 +380,7 @@ impl Action {
             Self::RecreateContainer { .. } => "recreate-container",
             Self::RestoreFile { .. } => "restore-file",
             Self::RestoreTree { .. } => "restore-tree",
+            Self::RestoreSocket { .. } => "restore-socket",
             Self::Validate { .. } => "validate",
         }
     }
@@ -382,7 +398,9 @@ impl Action {
             | Self::RemoveFile { path, .. }
             | Self::RemoveTree { path, .. }
             | Self::RestoreFile { path, .. }
-            | Self::RestoreTree { path, .. } => path.to_string(),
+            | Self::RestoreTree { path, .. }
+            | Self::RemoveSocket { path, .. }
+            | Self::RestoreSocket { path, .. } => path.to_string(),
             Self::Drain { node, .. }
             | Self::StopNode { node, .. }
             | Self::Park { node }

@@ -51,6 +51,20 @@ pub enum Undo {
         /// Its content as it was put back.
         made: BlobId,
     },
+    /// Makes a socket again that nobody listens on.
+    RestoreSocket {
+        /// The socket.
+        path: HostPath,
+        /// What it was.
+        socket: crate::socket::DeadSocket,
+    },
+    /// Removes a socket that the step made again, unless somebody listens on it since.
+    RemoveSocket {
+        /// The socket.
+        path: HostPath,
+        /// What it was made as.
+        socket: crate::socket::DeadSocket,
+    },
     /// Removes the node that this step of this run made.
     RemoveNode {
         /// The engine.

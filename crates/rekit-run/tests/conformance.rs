@@ -23,7 +23,10 @@ use rekit_lab::{Lab, LabOptions};
 use rekit_run::{
     journal::{Journal, MemoryJournal},
     steps::{self, Scene},
-    world::{ForeignBytes, Labels, ReadWorld, environment::Surroundings, real::RealWorld},
+    world::{
+        ChangeWorld, ForeignBytes, Labels, ReadWorld, SocketState, environment::Surroundings,
+        real::RealWorld,
+    },
 };
 
 fn name<T: std::str::FromStr<Err = NameError>>(text: &str) -> T {
@@ -345,6 +348,37 @@ fn r1_4_2_each_folder_step_can_be_taken_back() {
             blob,
         },
     );
+}
+
+#[test]
+fn r1_4_2_r2_3_4_each_socket_step_can_be_taken_back() {
+    let mut bench = Bench::new();
+    let path = bench.path("project/buildkitd.sock");
+    let place = bench.lab.home().join("project/buildkitd.sock");
+    drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+    let state = bench.runtime.block_on(bench.world().socket(&path)).unwrap();
+    let SocketState::Dead(socket) = state else {
+        panic!("nobody listens: {state:?}")
+    };
+    let remove = Action::RemoveSocket {
+        path: path.clone(),
+        socket: socket.clone(),
+    };
+    bench.there_and_back(1, &remove);
+    bench.apply(2, &remove);
+    let restore = Action::RestoreSocket {
+        path: path.clone(),
+        socket: socket.clone(),
+    };
+    bench.there_and_back(3, &restore);
+    // A daemon serves there meanwhile: nothing touches its socket.
+    let _listener = std::os::unix::net::UnixListener::bind(&place).unwrap();
+    let mut world = bench.world();
+    let removal = world.remove_socket(&path, &socket);
+    bench.runtime.block_on(removal).unwrap();
+    let making = world.make_socket(&path, &socket);
+    bench.runtime.block_on(making).unwrap();
+    assert!(std::os::unix::net::UnixStream::connect(&place).is_ok());
 }
 
 #[test]

@@ -25,6 +25,7 @@ use rekit_core::{
     next::{RunEnd, RunState, Turn},
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
+    socket::DeadSocket,
     step::{Action, FileState, Identity, NodePlace, StateSource, Step, StepId, VolumePlace},
     undo::Undo,
 };
@@ -88,7 +89,19 @@ fn machine() -> FakeWorld {
         .files
         .insert(path("/home/foreign"), (b"theirs".to_vec(), 0o644));
     world.trees.insert(path("/s/refs/old"), b"tree".to_vec());
+    let socket = Some(dead_socket());
+    world.sockets.insert(path("/run/dead.sock"), socket);
+    world.sockets.insert(path("/run/alive.sock"), None);
     world
+}
+
+fn dead_socket() -> DeadSocket {
+    DeadSocket {
+        made: jiff::Timestamp::UNIX_EPOCH,
+        mode: 0o660,
+        owner: 0,
+        group: 0,
+    }
 }
 
 fn node(world: &FakeWorld, node: &str) -> NodePlace {
@@ -212,6 +225,10 @@ fn reinstall(world: &FakeWorld) -> CheckedPlan {
             Action::RemoveTree {
                 path: path("/s/refs/old"),
                 store: Some(store.clone()),
+            },
+            Action::RemoveSocket {
+                path: path("/run/dead.sock"),
+                socket: dead_socket(),
             },
             Action::WriteFile {
                 path: path("/s/current"),
@@ -374,6 +391,10 @@ fn rollback(world: &FakeWorld, journal: &MemoryJournal) -> CheckedPlan {
                 store: Some(path("/s")),
                 blob: blob(b"tree"),
             },
+            Action::RestoreSocket {
+                path: path("/run/dead.sock"),
+                socket: dead_socket(),
+            },
             Action::Drain {
                 node: new.clone(),
                 grace_seconds: 5,
@@ -437,7 +458,13 @@ fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
         .iter()
         .map(|(path, file)| (path.clone(), file.clone()))
         .collect();
-    (containers, volumes, files, world.trees.clone())
+    (
+        containers,
+        volumes,
+        files,
+        world.trees.clone(),
+        world.sockets.clone(),
+    )
 }
 
 /// Nothing is lost, nothing foreign is touched, builds find a daemon, and the journal came first.
@@ -461,6 +488,11 @@ fn check_invariants(start: &FakeWorld, point: &Point) {
         world.files[&path("/home/foreign")].0,
         b"theirs",
         "a foreign file was touched"
+    );
+    assert_eq!(
+        world.sockets.get(&path("/run/alive.sock")),
+        Some(&None),
+        "a socket with a listener was touched"
     );
     if !point.moved {
         if let Some((record, _)) = world.files.get(&path("/s/instances/team")) {

@@ -5,6 +5,7 @@
 mod builder;
 mod daemon;
 mod host;
+mod leftover;
 mod machine;
 mod place;
 
@@ -14,6 +15,7 @@ pub use builder::{
 };
 pub use daemon::{ActiveBuild, CacheByType, Daemon, GcRule, HistorySummary, RecordSummary, Worker};
 pub use host::{ContextEntry, ContextState, Engine, Host, HostContainer, HostVolume, ImageStore};
+pub use leftover::{Leftover, LeftoverKind};
 pub use machine::{Desktop, Emulator, Machine, Script, Selection, Tool, Variable};
 pub use place::{
     CachePlace, ConfigFile, ConfigKind, ConfigVerdict, FileFacts, PlaceKind, Standalone,
@@ -61,6 +63,9 @@ pub struct Inventory {
     pub desktop: Option<Desktop>,
     /// Scripts of the project that call buildx or buildctl.
     pub scripts: Vec<Script>,
+    /// What BuildKit and buildx left and nobody uses any more.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
     /// What should have been looked at and could not be read, where no entry above can say so.
     #[serde(default)]
     pub unreadable: Vec<(HostPath, String)>,

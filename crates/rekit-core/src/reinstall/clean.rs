@@ -43,6 +43,7 @@ pub fn clean(
     if builders.is_empty() {
         clean.retire_configuration();
         clean.sweep_store_without(&gone);
+        clean.sweep_leftovers();
         clean.remove_orphans();
         clean.name_what_stays();
     } else {

@@ -3,6 +3,7 @@
 mod builders;
 mod clean;
 mod contexts;
+mod leftovers;
 mod pieces;
 mod remnants;
 mod restore;

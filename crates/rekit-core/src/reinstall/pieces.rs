@@ -32,6 +32,7 @@ pub fn fix(ground: &Ground<'_>, goal: &Goal) -> Result<Plan, NoPlan> {
     fix.retire_configuration();
     fix.drop_hopeless_records();
     fix.sweep_store();
+    fix.sweep_leftovers();
     fix.select();
     fix.validate();
     Ok(fix.draft.finish_unless_at(saved))

@@ -6,7 +6,7 @@ use super::Reinstall;
 use crate::{
     draft::volume_place,
     fact::Fact,
-    inventory::{HostVolume, Inventory, Store},
+    inventory::{HostVolume, Inventory, LeftoverKind, Store},
     name::{HostId, HostPath, NodeName},
     step::{Action, FileState, VolumePlace},
 };
@@ -24,6 +24,13 @@ pub fn paths_of_interest(inventory: &Inventory) -> Vec<HostPath> {
             .iter()
             .filter_map(|context| context.file.as_ref())
             .map(|file| file.path.clone()),
+    );
+    paths.extend(
+        inventory
+            .leftovers
+            .iter()
+            .filter(|leftover| leftover.kind == LeftoverKind::File)
+            .map(|leftover| leftover.path.clone()),
     );
     for store in &inventory.stores {
         paths.push(store.path.join("current"));
@@ -54,6 +61,7 @@ impl Reinstall<'_> {
     pub(super) fn sweep_remnants(&mut self) {
         self.sweep_store();
         self.archive_orphans();
+        self.sweep_leftovers();
     }
 
     pub(super) fn sweep_store(&mut self) {
@@ -67,15 +75,15 @@ impl Reinstall<'_> {
         }
         let mut known = known_builders(self.ground.inventory, self.store);
         known.retain(|name| !departed.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
-        self.sweep_leftovers(|name| !known.contains(name));
+        self.sweep_departed(|name| !known.contains(name));
     }
 
     /// Removes what the store keeps of these builders beside their records.
     pub(super) fn sweep_builders(&mut self, departed: &BTreeSet<String>) {
-        self.sweep_leftovers(|name| departed.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
+        self.sweep_departed(|name| departed.iter().any(|gone| gone.eq_ignore_ascii_case(name)));
     }
 
-    fn sweep_leftovers(&mut self, is_gone: impl Fn(&str) -> bool) {
+    fn sweep_departed(&mut self, is_gone: impl Fn(&str) -> bool) {
         let refs = self.store.refs.iter().map(|refs| refs.builder.as_str());
         let gone: BTreeSet<&str> = refs.filter(|name| is_gone(name)).collect();
         for builder in gone {

@@ -4,11 +4,17 @@ use super::{
     Survey, builder, configuration, contexts, project,
     store::{cut_record, leave_refs},
 };
-use crate::{lab::Lab, process::text};
+use crate::{
+    lab::Lab,
+    process::{text, words},
+};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::fs;
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+};
 
 /// How much the warm cache holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +45,8 @@ pub struct FirstUser {
     pub dangling_selection: String,
     /// What is left in buildx's folder of builders that are gone, relative to that folder.
     pub leftovers: Vec<String>,
+    /// What a killed daemon left, relative to the lab's root: a socket on which nobody listens, and a temporary folder.
+    pub left_behind: Vec<String>,
     /// A second engine stands in for Docker Desktop.
     pub desktop: bool,
     /// What is not BuildKit's and must stay as it is.
@@ -58,6 +66,8 @@ pub struct Foreign {
     pub context: String,
     /// The container's image.
     pub image: String,
+    /// A folder of temporary files whose name begins as one of BuildKit's, relative to the lab's root.
+    pub notes: String,
     /// Keys of config.json.
     pub config_keys: Vec<String>,
 }
@@ -91,6 +101,7 @@ pub fn plant(lab: &Lab, size: CacheSize) -> Result<FirstUser> {
     leave_refs(lab, "departed", 2)?;
     configuration::standalone_config_invalid(lab)?;
     contexts::npipe_context_ghost(lab)?;
+    let left_behind = leave_behind(lab)?;
     let state = Survey::of(&lab.volume(&builder::volume("team"))?)?;
     // Last, as buildx can do nothing more once it is so.
     cut_record(lab, "ci")?;
@@ -110,6 +121,7 @@ pub fn plant(lab: &Lab, size: CacheSize) -> Result<FirstUser> {
         ]
         .map(str::to_owned)
         .to_vec(),
+        left_behind,
         desktop: lab.options().desktop,
         foreign,
     };
@@ -118,6 +130,23 @@ pub fn plant(lab: &Lab, size: CacheSize) -> Result<FirstUser> {
         format!("{:#}\n", serde_json::to_value(&planted)?),
     )?;
     Ok(planted)
+}
+
+/// What buildkitd leaves when it is killed while it builds for another platform.
+fn leave_behind(lab: &Lab) -> Result<Vec<String>> {
+    let socket = "run/buildkit/buildkitd.sock";
+    let folder = "tmp/buildkit-qemu-emulator3141592653";
+    let (socket_path, folder_path) = (lab.root().join(socket), lab.root().join(folder));
+    fs::create_dir_all(lab.root().join("run/buildkit"))?;
+    drop(UnixListener::bind(&socket_path)?);
+    fs::create_dir_all(folder_path.join("dev"))?;
+    let emulator = folder_path.join("dev/.buildkit_qemu_emulator");
+    fs::write(&emulator, "an emulator")?;
+    fs::set_permissions(&folder_path, fs::Permissions::from_mode(0o700))?;
+    let mut touch = words("touch", ["-d", "2 days ago"]);
+    let inner = folder_path.join("dev");
+    text(touch.args([emulator, inner, folder_path, socket_path]))?;
+    Ok([socket, folder].map(str::to_owned).to_vec())
 }
 
 fn plant_team(lab: &Lab) -> Result<()> {
@@ -196,6 +225,11 @@ fn plant_foreign(lab: &Lab) -> Result<Foreign> {
         "--docker",
         &format!("host=unix://{}", lab.socket().display()),
     ])?;
+    let notes = "tmp/buildkit-notes";
+    let folder = lab.root().join(notes);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("todo"), "tell the others")?;
+    text(words("touch", ["-d", "2 days ago"]).arg(folder))?;
     let keys = [
         (
             "psFormat",
@@ -213,6 +247,7 @@ fn plant_foreign(lab: &Lab) -> Result<Foreign> {
         network: "shop-net".to_owned(),
         context: "staging".to_owned(),
         image: "shop/db:1".to_owned(),
+        notes: notes.to_owned(),
         config_keys: keys.map(|(key, _)| key.to_owned()).to_vec(),
     })
 }

@@ -8,7 +8,9 @@ use std::{
 
 use rekit_core::{
     fact::Fact,
-    inventory::{CachePlace, ConfigFile, ConfigKind, Emulator, Inventory, Standalone, Tool},
+    inventory::{
+        CachePlace, ConfigFile, ConfigKind, Emulator, Inventory, Leftover, Standalone, Tool,
+    },
     name::HostPath,
 };
 
@@ -17,6 +19,7 @@ use super::{
     environment::environment,
     files,
     foundations::{Foundations, foundations},
+    leftovers::leftovers,
     machine::machine,
     processes::{self, Process},
     project::{self, Project},
@@ -95,6 +98,7 @@ struct Own {
     files: Vec<ConfigFile>,
     standalone: Vec<Standalone>,
     places: Vec<CachePlace>,
+    leftovers: Vec<Leftover>,
     unreadable: Vec<(HostPath, String)>,
 }
 
@@ -171,6 +175,7 @@ async fn look_at_daemons(
         own.files = files::files(&moved, &stores, &given, &mut own.unreadable);
         own.standalone =
             standalone::standalone(&moved, &processes, &own.files, &named, &mut own.unreadable);
+        own.leftovers = leftovers(&moved, &processes, &own.files, &stores, clock::now());
         own
     };
     let mut own = together::on_thread(deadline.within(limits.files), look)
@@ -267,6 +272,7 @@ fn assemble(
         emulators,
         desktop,
         scripts: project.scripts,
+        leftovers: own.leftovers,
         unreadable,
     }
 }

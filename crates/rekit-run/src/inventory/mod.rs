@@ -16,6 +16,7 @@ mod environment;
 mod files;
 mod foundations;
 mod judge;
+mod leftovers;
 mod machine;
 mod processes;
 mod profiles;

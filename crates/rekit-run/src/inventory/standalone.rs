@@ -151,6 +151,32 @@ fn sockets(surroundings: &Surroundings) -> Vec<PathBuf> {
     sockets
 }
 
+/// Returns the addresses that a buildkitd.toml names.
+pub(super) fn configured_addresses(path: &Path) -> Vec<String> {
+    let document = host::read_text(path)
+        .ok()
+        .and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
+    document
+        .as_ref()
+        .and_then(|document| document.get("grpc")?.get("address")?.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|address| Some(address.as_str()?.to_owned()))
+        .collect()
+}
+
+/// Returns the addresses that a systemd unit gives to buildkitd.
+pub(super) fn unit_addresses(path: &Path) -> Vec<String> {
+    let text = host::read_text(path).unwrap_or_default();
+    text.lines()
+        .filter(|line| line.starts_with("ExecStart") && line.contains("buildkitd"))
+        .flat_map(|line| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            flag_values(&words, "addr")
+        })
+        .collect()
+}
+
 /// Lists where daemons keep their state.
 fn roots(surroundings: &Surroundings) -> Vec<PathBuf> {
     let mut roots = vec![

@@ -7,6 +7,7 @@ mod builder;
 mod file;
 mod node;
 mod removal;
+mod socket;
 mod tree;
 mod undo;
 mod wait;
@@ -60,6 +61,8 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         | Action::RestoreFile { .. } => file::observe(scene, world).await,
         Action::RemoveTree { path, .. } => tree::observe_removal(path, scene, world).await,
         Action::RestoreTree { path, .. } => tree::observe_restoring(path, scene, world).await,
+        Action::RemoveSocket { path, socket } => socket::observe_removal(path, socket, world).await,
+        Action::RestoreSocket { path, .. } => socket::observe_restoring(path, world).await,
         Action::BootNode { .. } => builder::observe(scene, world).await,
         Action::ProbeNode {
             host, container, ..
@@ -104,6 +107,9 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         | Action::RestoreFile { .. } => file::prepare_undo(scene, world, journal).await,
         Action::RemoveTree { path, store } | Action::RestoreTree { path, store, .. } => {
             tree::prepare_undo(path, store.as_ref(), scene, world, journal).await
+        }
+        Action::RemoveSocket { .. } | Action::RestoreSocket { .. } => {
+            Ok(socket::prepare_undo(scene.action))
         }
         Action::BootNode { .. } => builder::prepare_undo(scene, world).await,
         Action::StopNode { node, .. } | Action::Park { node } | Action::StartNode { node, .. } => {
@@ -156,6 +162,14 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         Action::RemoveTree { path, store } => tree::remove(path, store.as_ref(), world).await,
         Action::RestoreTree { path, store, blob } => {
             tree::restore(path, store.as_ref(), blob, world, journal).await
+        }
+        Action::RemoveSocket { path, socket } => {
+            world.remove_socket(path, socket).await?;
+            Ok(Outcome::Done {})
+        }
+        Action::RestoreSocket { path, socket } => {
+            world.make_socket(path, socket).await?;
+            Ok(Outcome::Done {})
         }
         Action::BootNode { .. } => builder::effect(scene, world).await,
         Action::ProbeNode {

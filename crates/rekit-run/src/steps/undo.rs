@@ -40,6 +40,8 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
         Undo::RemoveTree { path, store, made } => {
             tree::remove_restored(path, store.as_ref(), made, world).await
         }
+        Undo::RestoreSocket { path, socket } => world.make_socket(path, socket).await,
+        Undo::RemoveSocket { path, socket } => world.remove_socket(path, socket).await,
         Undo::RemoveNode {
             host,
             node,

@@ -10,12 +10,13 @@ use rekit_core::{
         ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform,
         VolumeName,
     },
+    socket::DeadSocket,
     step::{Claim, FileState, StateSource},
 };
 
 use super::{
     ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
-    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError,
+    NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -63,6 +64,8 @@ pub struct FakeWorld {
     pub files: BTreeMap<HostPath, (Vec<u8>, u32)>,
     /// Folders that steps remove whole.
     pub trees: BTreeMap<HostPath, Vec<u8>>,
+    /// Sockets; `None`: somebody listens.
+    pub sockets: BTreeMap<HostPath, Option<DeadSocket>>,
     /// Archives.
     pub archives: BTreeMap<ArchiveId, FakeArchive>,
     /// Containers on which a build runs that never ends.
@@ -254,6 +257,14 @@ impl ReadWorld for FakeWorld {
         ))
     }
 
+    async fn socket(&self, path: &HostPath) -> Answer<SocketState> {
+        Ok(match self.sockets.get(path) {
+            None => SocketState::Absent,
+            Some(Some(dead)) => SocketState::Dead(dead.clone()),
+            Some(None) => SocketState::Taken,
+        })
+    }
+
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
         Ok(match self.archives.get(archive) {
             None => ArchiveState::Absent,
@@ -439,6 +450,21 @@ impl ChangeWorld for FakeWorld {
     async fn remove_tree(&mut self, path: &HostPath, _store: Option<&HostPath>) -> Answer<()> {
         self.step()?;
         self.trees.remove(path);
+        Ok(())
+    }
+
+    async fn make_socket(&mut self, path: &HostPath, like: &DeadSocket) -> Answer<()> {
+        self.step()?;
+        let like = Some(like.clone());
+        self.sockets.entry(path.clone()).or_insert(like);
+        Ok(())
+    }
+
+    async fn remove_socket(&mut self, path: &HostPath, known: &DeadSocket) -> Answer<()> {
+        self.step()?;
+        if self.sockets.get(path) == Some(&Some(known.clone())) {
+            self.sockets.remove(path);
+        }
         Ok(())
     }
 

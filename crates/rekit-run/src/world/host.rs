@@ -6,6 +6,8 @@
 mod files;
 mod link;
 mod programs;
+mod remains;
+mod socket;
 mod tree;
 
 pub use files::{
@@ -14,6 +16,8 @@ pub use files::{
 };
 pub use link::linked_text;
 pub use programs::{Output, RunError, run};
+pub use remains::{Remains, Usage, mount_within, remains};
+pub use socket::{SocketState, make_socket, remove_socket, socket};
 pub use tree::{TreeError, size_on_disk};
 
 use std::{os::unix::ffi::OsStrExt, path::Path, path::PathBuf};

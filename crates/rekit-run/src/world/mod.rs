@@ -15,10 +15,11 @@ pub use error::WorldError;
 pub use facts::{
     ArchiveState, Archived, ContainerFacts, ForeignBytes, Labels, NodeRequest, Stopped, VolumeFacts,
 };
-pub use host::path_of;
+pub use host::{SocketState, path_of};
 use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
+    socket::DeadSocket,
     step::{Claim, FileState, StateSource},
 };
 
@@ -69,6 +70,8 @@ pub trait ReadWorld {
     fn has_tree(&self, path: &HostPath) -> impl Future<Output = Answer<bool>>;
     /// Returns a folder with all in it, as a tar whose entries begin with the folder's own name.
     fn read_tree(&self, path: &HostPath) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns what a path is, as a socket.
+    fn socket(&self, path: &HostPath) -> impl Future<Output = Answer<SocketState>>;
     /// Returns how far an archive is.
     fn archive(&self, archive: &ArchiveId) -> impl Future<Output = Answer<ArchiveState>>;
     /// Returns the digest of the sizes and times of an archive's files, without reading them.
@@ -181,6 +184,18 @@ pub trait ChangeWorld: ReadWorld {
         &mut self,
         path: &HostPath,
         store: Option<&HostPath>,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Makes a socket that nobody listens on, where nothing lies.
+    fn make_socket(
+        &mut self,
+        path: &HostPath,
+        like: &DeadSocket,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Removes a socket, if it is this one and nobody listens on it.
+    fn remove_socket(
+        &mut self,
+        path: &HostPath,
+        known: &DeadSocket,
     ) -> impl Future<Output = Answer<()>>;
     /// Archives files and folders.
     fn archive_paths(

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rekit_core::{
-    inventory::{ConfigKind, ConfigVerdict, ImageStore, PlaceKind},
+    inventory::{ConfigKind, ConfigVerdict, ImageStore, LeftoverKind, PlaceKind},
     name::Digest,
 };
 use rekit_lab::{
@@ -37,6 +37,7 @@ fn r1_1_1_r1_1_2_r1_1_3_r1_1_4_r1_1_5_r1_3_1_the_first_users_machine_field_by_fi
     caches(&found, &planted);
     files(&found, &lab);
     desktop(&found);
+    leftovers(&found, &planted, &lab);
     let shown = serde_json::to_string(&found).unwrap();
     assert!(!shown.contains("hunter2"));
 }
@@ -362,6 +363,32 @@ fn files(found: &rekit_core::inventory::Inventory, lab: &rekit_lab::Lab) {
         variable("BUILDX_CONFIG"),
         Some(lab.buildx_config().to_str().unwrap().to_owned())
     );
+}
+
+/// R1.1.4, R2.3.4: what a killed daemon left, and not the folder beside it.
+fn leftovers(
+    found: &rekit_core::inventory::Inventory,
+    planted: &first_user::FirstUser,
+    lab: &rekit_lab::Lab,
+) {
+    // Daemons of other tests, when they are killed, leave sockets outside their labs.
+    let root = lab.root().to_str().unwrap();
+    let mut own = found.leftovers.clone();
+    own.retain(|leftover| leftover.path.as_str().starts_with(root));
+    let [socket, folder] = own.as_slice() else {
+        panic!("a socket and a folder: {own:?}")
+    };
+    let [socket_path, folder_path] = planted.left_behind.as_slice() else {
+        panic!("{:?}", planted.left_behind)
+    };
+    let at = |path: &str| lab.root().join(path).to_str().unwrap().to_owned();
+    assert_eq!(socket.path.as_str(), at(socket_path));
+    assert_eq!(socket.kind, LeftoverKind::Socket);
+    assert!(socket.socket.is_some() && socket.stays.is_none());
+    assert_eq!(folder.path.as_str(), at(folder_path));
+    assert_eq!(folder.kind, LeftoverKind::Folder);
+    assert_eq!((folder.size_bytes, folder.owner), (11, 0));
+    assert!(folder.stays.is_none() && folder.store.is_none());
 }
 
 /// R1.1.5: only the ghost of a Desktop.

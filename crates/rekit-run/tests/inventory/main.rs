@@ -11,6 +11,7 @@
 
 mod endpoints;
 mod first_user;
+mod leftovers;
 mod programs;
 mod sample;
 mod speed;

@@ -7,6 +7,7 @@ use rekit_core::{
     },
 };
 
+use super::leftovers;
 use super::style::{Style, Tone, bytes, clean, counted, table};
 
 /// Returns the inventory as text.
@@ -19,6 +20,12 @@ pub(crate) fn inventory(inventory: &Inventory, style: &Style) -> String {
         section("Contexts", &CONTEXTS, contexts(inventory), style),
         section("Caches", &CACHES, caches(inventory), style),
         section("Files", &FILES, files(inventory), style),
+        section(
+            "Left over",
+            &leftovers::HEADS,
+            leftovers::rows(inventory, style),
+            style,
+        ),
         section(
             "Could not be read",
             &UNREADABLE,

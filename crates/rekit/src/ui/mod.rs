@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod failure;
 pub(crate) mod generations;
 pub(crate) mod inventory;
+mod leftovers;
 pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -61,6 +61,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         Action::RemoveFile { path, .. } | Action::RemoveTree { path, .. } => {
             format!("{path} was removed")
         }
+        Action::RemoveSocket { path, .. } => format!("socket {path} was removed"),
         Action::Park { node } => format!("container {} is parked: stopped, kept", node.container),
         Action::RemoveContainer { node } => format!("container {} was removed", node.container),
         Action::RemoveVolume {
@@ -80,7 +81,9 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             Some(_) => format!("{path} is as it was"),
             None => format!("{path} is gone, as it was"),
         },
-        Action::RestoreTree { path, .. } => format!("{path} is as it was"),
+        Action::RestoreTree { path, .. } | Action::RestoreSocket { path, .. } => {
+            format!("{path} is as it was")
+        }
         Action::SaveConfiguration { .. }
         | Action::ProbeNode { .. }
         | Action::Drain { .. }

@@ -162,6 +162,36 @@ fn r2_2_5_nothing_is_left_but_what_is_parked_and_after_finalize_nothing_at_all()
 }
 
 #[test]
+fn r2_3_4_the_folders_and_sockets_that_a_killed_daemon_left_are_gone() {
+    for story in both() {
+        let planned = |kind: &str, path: &str| {
+            let steps = story.plan["steps"].as_array().unwrap();
+            steps.iter().any(|step| {
+                let found = step["action"]["path"].as_str().unwrap_or_default();
+                step["action"]["step"] == kind && found.ends_with(path)
+            })
+        };
+        let [socket, folder] = story.planted.left_behind.as_slice() else {
+            panic!("{:?}", story.planted.left_behind)
+        };
+        assert!(planned("remove-socket", socket) && planned("remove-tree", folder));
+        assert_eq!(story.reinstalled.left_behind, Vec::<String>::new());
+        let mut listed = story.reinstalled.inventory.leftovers.iter();
+        assert!(!listed.any(|leftover| {
+            let path = leftover.path.as_str();
+            path.ends_with(socket) || path.ends_with(folder)
+        }));
+        // What only bears a similar name is nobody's business.
+        let notes = format!("file/{}/todo", story.planted.foreign.notes);
+        assert!(story.before.contains_key(&notes));
+        assert_eq!(
+            story.before.get(&notes),
+            story.reinstalled.foreign.get(&notes)
+        );
+    }
+}
+
+#[test]
 fn r2_3_1_each_cache_was_removed_after_its_archive_was_read_back_and_the_archive_is_kept() {
     for story in both() {
         let finalize = &story.runs[1];

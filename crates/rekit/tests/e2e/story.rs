@@ -43,6 +43,8 @@ pub(crate) struct Seen {
     pub(crate) doctor: Answer,
     /// Which of the planted leftovers lie there still.
     pub(crate) leftovers: Vec<String>,
+    /// Which of the things that a killed daemon left lie there still.
+    pub(crate) left_behind: Vec<String>,
 }
 
 /// What came of builds with the new builders.
@@ -148,6 +150,13 @@ impl Seen {
                 .leftovers
                 .iter()
                 .filter(|leftover| store.join(leftover).exists())
+                .cloned()
+                .collect(),
+            left_behind: machine
+                .planted
+                .left_behind
+                .iter()
+                .filter(|path| machine.lab.root().join(path).exists())
                 .cloned()
                 .collect(),
         }

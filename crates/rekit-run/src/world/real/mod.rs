@@ -21,12 +21,14 @@ use rekit_core::{
     event::Event,
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
+    socket::DeadSocket,
     step::{Claim, FileState, StateSource},
 };
 
 use super::{
     ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
-    NodeRequest, ReadWorld, Stopped, VolumeFacts, WorldError, environment::Surroundings, path_of,
+    NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
+    environment::Surroundings, host, path_of,
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -163,6 +165,11 @@ impl ReadWorld for RealWorld<'_> {
 
     async fn read_tree(&self, path: &HostPath) -> Answer<ForeignBytes> {
         tree::read(path)
+    }
+
+    async fn socket(&self, path: &HostPath) -> Answer<SocketState> {
+        let state = host::socket(&path_of(path));
+        state.map_err(|error| WorldError::failed(format!("socket `{path}` cannot be seen"), error))
     }
 
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
@@ -307,6 +314,18 @@ impl ChangeWorld for RealWorld<'_> {
 
     async fn remove_tree(&mut self, path: &HostPath, store: Option<&HostPath>) -> Answer<()> {
         tree::remove(path, store).await
+    }
+
+    async fn make_socket(&mut self, path: &HostPath, like: &DeadSocket) -> Answer<()> {
+        let made = host::make_socket(&path_of(path), like);
+        made.map_err(|error| WorldError::failed(format!("socket `{path}` cannot be made"), error))
+    }
+
+    async fn remove_socket(&mut self, path: &HostPath, known: &DeadSocket) -> Answer<()> {
+        let gone = host::remove_socket(&path_of(path), known);
+        gone.map_err(|error| {
+            WorldError::failed(format!("socket `{path}` cannot be removed"), error)
+        })
     }
 
     async fn archive_paths(&mut self, archive: &ArchiveId, paths: &[HostPath]) -> Answer<Archived> {

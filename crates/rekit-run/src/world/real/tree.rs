@@ -118,6 +118,11 @@ pub(super) async fn remove(path: &HostPath, store: Option<&HostPath>) -> Answer<
             why: format!("`{path}` is a mount point"),
         });
     }
+    if let Some(point) = crate::world::host::mount_within(&place).map_err(failed)? {
+        return Err(WorldError::Refused {
+            why: format!("`{}` in `{path}` is mounted", point.display()),
+        });
+    }
     std::fs::remove_dir_all(&place).map_err(failed)?;
     file::sync_folder(parent).map_err(failed)
 }

@@ -25,19 +25,22 @@ impl Machine {
         .map(|file| home.join(file))
         .collect();
         files.push(self.lab.daemon_json());
+        files.push(self.lab.root().join(&self.planted.foreign.notes));
         files.push(self.context(&self.planted.foreign.context));
         let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
         self.lab.fingerprint(&files).unwrap()
     }
 
     /// Returns the foreign world and everything of BuildKit's: the store (without what buildx itself rewrites all the time), contexts,
-    /// configuration, containers, volumes.
+    /// configuration, containers, volumes, and what a killed daemon left.
     pub(crate) fn world(&self) -> World {
         let mut world = self.foreign();
         let mut files = vec![
             self.lab.home().join(".docker/contexts"),
             self.lab.home().join(".config"),
         ];
+        let left_behind = self.planted.left_behind.iter();
+        files.extend(left_behind.map(|path| self.lab.root().join(path)));
         for entry in fs::read_dir(self.lab.buildx_config()).unwrap() {
             let entry = entry.unwrap();
             if entry.file_name() != "activity" && entry.file_name() != ".lock" {
