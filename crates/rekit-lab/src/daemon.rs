@@ -16,6 +16,9 @@ use std::{
     time::Duration,
 };
 
+/// Starts a program that sees a `/run/buildkit` of its own: whatever its `--addr`, buildkitd leaves a socket there when it ends.
+const APART: &str = "mkdir -p /run/buildkit && mount -t tmpfs lab /run/buildkit && exec \"$@\"";
+
 /// Where a standalone daemon listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Address {
@@ -82,6 +85,8 @@ impl Lab {
         let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
         let mut command = detached(&network, &folder.join("log"));
         command
+            .args(["unshare", "--mount", "--propagation", "private"])
+            .args(["sh", "-c", APART, "sh"])
             .arg(programs.join("buildkitd"))
             .arg("--root")
             .arg(folder.join("data"))
