@@ -12,12 +12,10 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::Ordering,
     time::Duration,
 };
-
-/// Starts a program that sees a `/run/buildkit` of its own: whatever its `--addr`, buildkitd leaves a socket there when it ends.
-const APART: &str = "mkdir -p /run/buildkit && mount -t tmpfs lab /run/buildkit && exec \"$@\"";
 
 /// Where a standalone daemon listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,10 +81,8 @@ impl Lab {
             ),
         };
         let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
-        let mut command = detached(&network, &folder.join("log"));
+        let mut command = apart(&network, &folder.join("log"));
         command
-            .args(["unshare", "--mount", "--propagation", "private"])
-            .args(["sh", "-c", APART, "sh"])
             .arg(programs.join("buildkitd"))
             .arg("--root")
             .arg(folder.join("data"))
@@ -126,6 +122,17 @@ impl Lab {
         }
         Ok(daemon)
     }
+}
+
+/// Returns a command that starts a program in the background, with a `/run/buildkit` of its own: whatever its `--addr`, buildkitd leaves
+/// a socket there when it ends.
+fn apart(network: &str, log: &Path) -> Command {
+    let script = r#"mkdir -p /run/buildkit && mount -t tmpfs lab /run/buildkit && exec "$@""#;
+    let mut command = detached(network, log);
+    command
+        .args(["unshare", "--mount", "--propagation", "private"])
+        .args(["sh", "-c", script, "sh"]);
+    command
 }
 
 impl Standalone {
