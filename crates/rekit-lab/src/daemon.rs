@@ -12,6 +12,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::Ordering,
     time::Duration,
 };
@@ -80,7 +81,7 @@ impl Lab {
             ),
         };
         let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
-        let mut command = detached(&network, &folder.join("log"));
+        let mut command = apart(&network, &folder.join("log"));
         command
             .arg(programs.join("buildkitd"))
             .arg("--root")
@@ -121,6 +122,17 @@ impl Lab {
         }
         Ok(daemon)
     }
+}
+
+/// Returns a command that starts a program in the background, with a `/run/buildkit` of its own: whatever its `--addr`, buildkitd leaves
+/// a socket there when it ends.
+fn apart(network: &str, log: &Path) -> Command {
+    let script = r#"mkdir -p /run/buildkit && mount -t tmpfs lab /run/buildkit && exec "$@""#;
+    let mut command = detached(network, log);
+    command
+        .args(["unshare", "--mount", "--propagation", "private"])
+        .args(["sh", "-c", script, "sh"]);
+    command
 }
 
 impl Standalone {

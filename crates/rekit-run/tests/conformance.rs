@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::too_many_lines,
     reason = "a test fails by panicking, prepares files itself, and tells one story from top to bottom"
 )]
@@ -17,7 +18,7 @@ use rekit_core::{
     step::{
         Action, FileState, Identity, JsonEdit, Kept, NodePlace, StateSource, StepId, VolumePlace,
     },
-    undo::Outcome,
+    undo::{Outcome, Undo},
 };
 use rekit_lab::{Lab, LabOptions};
 use rekit_run::{
@@ -322,6 +323,11 @@ fn r1_4_2_each_folder_step_can_be_taken_back() {
     std::fs::create_dir_all(folder.join("deep")).unwrap();
     std::fs::write(folder.join("deep/file"), "content").unwrap();
     std::os::unix::fs::symlink("deep/file", folder.join("link")).unwrap();
+    let then = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for part in [folder.join("deep"), folder.clone()] {
+        let part = std::fs::File::open(part).unwrap();
+        part.set_modified(then).unwrap();
+    }
     let path = bench.path("project/refs");
     let blob = bench
         .runtime
@@ -345,9 +351,17 @@ fn r1_4_2_each_folder_step_can_be_taken_back() {
         &Action::RestoreTree {
             path,
             store: None,
-            blob,
+            blob: blob.clone(),
         },
     );
+    bench.undo(&Undo::RestoreTree {
+        path: bench.path("project/refs"),
+        store: None,
+        blob,
+    });
+    for part in [folder.join("deep"), folder] {
+        assert_eq!(part.metadata().unwrap().modified().unwrap(), then);
+    }
 }
 
 #[test]

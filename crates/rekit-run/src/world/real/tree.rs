@@ -1,9 +1,11 @@
 //! Small folders that go and come back whole: build references, contexts. Never a state: those go through the archive.
 
 use std::{
+    fs::File,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use rekit_core::name::HostPath;
@@ -59,11 +61,9 @@ fn append(
     }
     let mut header = tar::Header::new_gnu();
     header.set_metadata_in_mode(&metadata, tar::HeaderMode::Complete);
-    if !metadata.is_file() {
-        // Not brought back for folders and links, and equal folders must give equal bytes.
-        header.set_mtime(0);
-    }
     if metadata.is_symlink() {
+        // Not brought back for links, and equal folders must give equal bytes.
+        header.set_mtime(0);
         return tar.append_link(&mut header, name, std::fs::read_link(place)?);
     }
     if metadata.is_file() {
@@ -100,7 +100,20 @@ pub(super) async fn write(
     tar.set_preserve_mtime(true);
     tar.set_preserve_ownerships(rustix::process::geteuid().is_root());
     tar.unpack(parent).map_err(failed)?;
+    set_times_of_folders(content.expose(), parent).map_err(failed)?;
     file::sync_folder(parent).map_err(failed)
+}
+
+/// Gives folders the times they had: unpacking what is in them made them new, and what is new is no leftover any more.
+fn set_times_of_folders(content: &[u8], parent: &Path) -> io::Result<()> {
+    for entry in tar::Archive::new(content).entries()? {
+        let entry = entry?;
+        if entry.header().entry_type().is_dir() {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.header().mtime()?);
+            File::open(parent.join(entry.path()?))?.set_modified(time)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn remove(path: &HostPath, store: Option<&HostPath>) -> Answer<()> {
