@@ -10,7 +10,7 @@ use super::container_types::{ContainerDetail, ContainerSummary, RestartPolicy, W
 use super::error::ApiError;
 use super::filters::{Filters, encoded, with_query};
 use super::http::{Call, Engine, decode, within};
-use super::types::{Created, EngineInfo, NetworkSummary};
+use super::types::{Created, EngineInfo, EngineVersion, NetworkSummary};
 use crate::demux::{Demux, FrameDecoder, Output};
 use crate::dial::BoxIo;
 
@@ -29,11 +29,19 @@ pub struct Logs {
 }
 
 impl Engine {
-    /// Asks whether the engine answers (`GET /_ping`).
-    pub async fn ping(&self) -> Result<(), ApiError> {
-        self.answer(Call::get("/_ping"), self.inner.timeouts.look)
-            .await
-            .map(drop)
+    /// Asks whether the engine answers (`GET /_ping`); returns the newest API version that it says it speaks, else nothing.
+    pub async fn ping(&self) -> Result<String, ApiError> {
+        let call = Call::get("/_ping");
+        let name = call.name();
+        let (head, _driven) = within(&name, self.inner.timeouts.look, self.send(call)).await?;
+        let said = head.headers().get("Api-Version");
+        let said = said.and_then(|version| version.to_str().ok());
+        Ok(said.unwrap_or_default().to_owned())
+    }
+
+    /// Returns the engine's version. It starts two programs of its own for the answer.
+    pub async fn version(&self) -> Result<EngineVersion, ApiError> {
+        self.look(Call::get("/version")).await
     }
 
     /// Returns what the engine says about itself and its host, typed and raw.

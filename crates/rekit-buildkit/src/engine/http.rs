@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use super::body::{ByteStream, Upload};
 use super::error::ApiError;
-use super::types::EngineVersion;
 use super::version::ApiVersion;
 use crate::dial::{self, BoxIo, Speaks};
 use crate::driven::Driven;
@@ -62,7 +61,7 @@ pub(super) struct Inner {
     pub(super) tls: Option<TlsMaterial>,
     pub(super) timeouts: Timeouts,
     pub(super) api: Option<ApiVersion>,
-    pub(super) said: EngineVersion,
+    pub(super) newest_api: String,
 }
 
 /// A call before it is sent.
@@ -116,7 +115,9 @@ impl Call {
 }
 
 impl Engine {
-    /// Reaches an engine and agrees on an API version. One round trip (`GET /version`, within `timeouts.look`).
+    /// Reaches an engine and agrees on an API version. One round trip (`GET /_ping`, within `timeouts.look`): for its answer to
+    /// `GET /version` an engine starts two programs. That is asked only of one that does not say its API's version, or a newer one than
+    /// this crate knows: it may refuse ours.
     pub async fn connect(
         endpoint: Endpoint,
         tls: Option<TlsMaterial>,
@@ -128,21 +129,24 @@ impl Engine {
                 tls: tls.clone(),
                 timeouts,
                 api: None,
-                said: EngineVersion::default(),
+                newest_api: String::new(),
             }),
         };
-        let said: EngineVersion = unversioned.look(Call::get("/version")).await?;
-        let api = ApiVersion::negotiate(
-            said.api_version.parse().ok(),
-            said.min_api_version.parse().ok(),
-        );
+        let mut newest_api = unversioned.ping().await?;
+        let mut spoken = newest_api.parse().ok();
+        if spoken.is_none_or(|spoken| spoken > ApiVersion::NEWEST) {
+            let said = unversioned.version().await?;
+            let oldest = said.min_api_version.parse().ok();
+            spoken = Some(ApiVersion::negotiate(said.api_version.parse().ok(), oldest));
+            newest_api = said.api_version;
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 endpoint,
                 tls,
                 timeouts,
-                api: Some(api),
-                said,
+                api: spoken,
+                newest_api,
             }),
         })
     }
@@ -152,9 +156,9 @@ impl Engine {
         &self.inner.endpoint
     }
 
-    /// What the engine said of its version when it was reached. Not asked again: an engine starts two programs for its answer.
-    pub fn version(&self) -> &EngineVersion {
-        &self.inner.said
+    /// The newest API version that the engine speaks, as it says.
+    pub fn newest_api(&self) -> &str {
+        &self.inner.newest_api
     }
 
     /// The version that every request names.
@@ -246,7 +250,7 @@ impl Engine {
         .await
     }
 
-    async fn send(&self, call: Call) -> Result<(Response<Incoming>, Driven), ApiError> {
+    pub(super) async fn send(&self, call: Call) -> Result<(Response<Incoming>, Driven), ApiError> {
         let name = call.name();
         let broken = |source| ApiError::Broken {
             call: name.clone(),

@@ -13,8 +13,9 @@ use crate::support::{Container, IMAGE, MINUTE, engine, fresh};
 #[tokio::test]
 async fn the_engine_says_what_it_is() {
     let engine = engine().await;
-    engine.ping().await.unwrap();
-    let version = engine.version();
+    let version = engine.version().await.unwrap();
+    assert_eq!(engine.ping().await.unwrap(), version.api_version);
+    assert_eq!(engine.newest_api(), version.api_version);
     assert_eq!(version.os, "linux");
     assert!(engine.api_version().to_string() <= version.api_version);
     let (info, raw) = engine.info().await.unwrap();
@@ -293,10 +294,7 @@ async fn an_engine_that_is_not_there_or_hangs_ends_in_time() {
     let error = Engine::connect(Endpoint::Unix(folder.clone()), None, timeouts)
         .await
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no answer to `GET /version` within 200ms"
-    );
+    assert_eq!(error.to_string(), "no answer to `GET /_ping` within 200ms");
     drop(listener);
     let error = Engine::connect(Endpoint::Unix(folder), None, timeouts)
         .await

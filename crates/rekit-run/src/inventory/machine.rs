@@ -33,14 +33,36 @@ fn memory_total(meminfo: &str) -> u64 {
         .map_or(0, |kibibytes| kibibytes * 1024)
 }
 
-/// Returns Docker's word for an architecture.
-fn docker_architecture(rust: &str) -> &str {
-    match rust {
+/// Returns Docker's word for an architecture, from the kernel's or Rust's.
+pub(super) fn docker_architecture(name: &str) -> &str {
+    match name {
         "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
+        "aarch64" | "arm64" => "arm64",
+        "x86" | "i386" | "i486" | "i586" | "i686" => "386",
         "powerpc64" => "ppc64le",
         "loongarch64" => "loong64",
+        other if other.starts_with("arm") => "arm",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r1_1_2_architectures_have_dockers_names() {
+        for (kernel, docker) in [
+            ("x86_64", "amd64"),
+            ("aarch64", "arm64"),
+            ("armv7l", "arm"),
+            ("armv6l", "arm"),
+            ("i686", "386"),
+            ("s390x", "s390x"),
+            ("riscv64", "riscv64"),
+            ("ppc64le", "ppc64le"),
+        ] {
+            assert_eq!(docker_architecture(kernel), docker);
+        }
     }
 }

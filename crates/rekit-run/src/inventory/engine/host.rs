@@ -17,7 +17,9 @@ use super::{
     nodes::{NodeAnswer, NodeQuestion, Through},
 };
 use crate::{
-    inventory::{Limits, caches, endpoints::Endpoint, standalone, together},
+    inventory::{
+        Limits, caches, endpoints::Endpoint, machine::docker_architecture, standalone, together,
+    },
     world::{clock::Deadline, host as files},
 };
 
@@ -196,7 +198,6 @@ impl Seen {
         containers: Vec<HostContainer>,
         volumes: Vec<HostVolume>,
     ) -> Engine {
-        let version = self.connection.version().clone();
         let info = self.info;
         let snapshotter = info.driver_status.iter().any(|pair| {
             pair.iter()
@@ -205,9 +206,9 @@ impl Seen {
         Engine {
             id: info.id,
             version: info.server_version,
-            api_version: version.api_version,
+            api_version: self.connection.newest_api().to_owned(),
             os: info.os_type,
-            architecture: version.arch,
+            architecture: docker_architecture(&info.architecture).to_owned(),
             storage_driver: info.driver,
             image_store: if snapshotter {
                 ImageStore::Containerd
