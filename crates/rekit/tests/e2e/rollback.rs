@@ -66,6 +66,9 @@ fn a_naive_copy_is_told_apart() {
     }
     shell(r#"docker cp -a - "$1:/var/lib" < "$2""#);
     machine.docker(&["start", node]).good();
+    // buildx does not wait for a daemon that docker has just started.
+    let ready = r#"timeout 60 sh -c 'until docker exec "$1" buildctl debug workers; do sleep 0.2; done' sh "$1""#;
+    shell(ready);
     let found = machine.export().differs_from(&image);
     assert!(
         found.iter().any(|line| line == "new: data/replaced/old"),
