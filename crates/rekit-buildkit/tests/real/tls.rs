@@ -26,7 +26,12 @@ impl Standalone {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let child = Command::new(buildkitd())
+        // Whatever its address, buildkitd leaves a socket in /run/buildkit: it gets one of its own.
+        let apart = r#"mkdir -p /run/buildkit && mount -t tmpfs test /run/buildkit && exec "$@""#;
+        let child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private"])
+            .args(["sh", "-c", apart, "sh"])
+            .arg(buildkitd())
             .current_dir(&folder)
             .args(["--addr", &format!("tcp://127.0.0.1:{port}")])
             .args(["--oci-worker-snapshotter", "native", "--root"])
