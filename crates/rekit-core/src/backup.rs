@@ -1,11 +1,11 @@
 //! Plans archives of builders: configuration, and each node's stopped state.
 
 use crate::{
-    draft::{Draft, Ground, place, volume_place},
+    draft::{Draft, Ground, Patience, place, volume_place},
+    goal::DrainGoal,
     inventory::{HostContainer, NodeRecord},
     name::{HostId, HostPath, Platform},
     plan::{Plan, Purpose},
-    reinstall::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS},
     step::Action,
 };
 
@@ -78,24 +78,7 @@ fn archive_node(
             "node {} stops while its state is archived, and starts again afterwards",
             record.name
         ));
-        let limits = (GRACE_SECONDS, LIMIT_SECONDS);
-        draft.push(
-            "no running build is cut",
-            Action::Drain {
-                node: node.clone(),
-                grace_seconds: limits.0,
-                limit_seconds: limits.1,
-                cut: false,
-            },
-        );
-        let why = "a daemon that ended by itself has closed its databases";
-        draft.push(
-            why,
-            Action::StopNode {
-                node: node.clone(),
-                timeout_seconds: STOP_SECONDS,
-            },
-        );
+        draft.drain_and_stop(&node, Patience::of(&DrainGoal::default(), false));
     }
     draft.archive_state(
         volume_place(host, volume),

@@ -5,11 +5,38 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
+    goal::DrainGoal,
     inventory::{Engine, HostContainer, HostVolume, Inventory},
     name::{ArchiveId, ContainerName, HostId, HostPath, NameError, NodeName, RunId},
     plan::{Choice, LeftOut, Plan, Purpose},
     step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
 };
+
+/// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
+const GRACE_SECONDS: u32 = 5;
+/// Seconds to wait for running builds when nothing else is said.
+const LIMIT_SECONDS: u32 = 1800;
+/// Seconds before the engine kills a daemon that does not end.
+const STOP_SECONDS: u32 = 120;
+
+/// How long builds on a node are waited for before it stops.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    grace_seconds: u32,
+    limit_seconds: u32,
+    cut: bool,
+}
+
+impl Patience {
+    /// Returns what the goal says, else the usual; `cut`: builds that still run then are cut.
+    pub fn of(goal: &DrainGoal, cut: bool) -> Self {
+        Self {
+            grace_seconds: goal.grace_seconds.unwrap_or(GRACE_SECONDS),
+            limit_seconds: goal.limit_seconds.unwrap_or(LIMIT_SECONDS),
+            cut,
+        }
+    }
+}
 
 /// What every planner is given: all that it may know.
 #[derive(Clone, Debug)]
@@ -146,6 +173,26 @@ impl Draft {
             Ok(id) => id,
             Err(error) => unreachable!("BUG: {error}"),
         }
+    }
+
+    /// Adds the steps that stop a node once no build runs on it.
+    pub fn drain_and_stop(&mut self, node: &NodePlace, patience: Patience) {
+        self.push(
+            "no running build is cut",
+            Action::Drain {
+                node: node.clone(),
+                grace_seconds: patience.grace_seconds,
+                limit_seconds: patience.limit_seconds,
+                cut: patience.cut,
+            },
+        );
+        self.push(
+            "a daemon that ended by itself has closed its databases",
+            Action::StopNode {
+                node: node.clone(),
+                timeout_seconds: STOP_SECONDS,
+            },
+        );
     }
 
     /// Adds the steps that archive a stopped state and prove the archive; returns the archive and the step of the proof.

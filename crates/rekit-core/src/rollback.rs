@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    draft::{Draft, Ground, place},
+    draft::{Draft, Ground, Patience, place},
+    goal::DrainGoal,
     history::PastRun,
     name::{ContainerName, HostId, HostPath, NodeName},
     plan::{Plan, Purpose},
-    reinstall::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS, Wishes},
+    reinstall::Wishes,
     step::{Action, FileState, Identity, Kept, NodePlace, StepId},
     undo::Undo,
 };
@@ -241,23 +242,8 @@ impl WayBack<'_> {
     }
 
     fn drain_and_stop(&mut self, node: &NodePlace) {
-        self.draft.push(
-            "no running build is cut",
-            Action::Drain {
-                node: node.clone(),
-                grace_seconds: GRACE_SECONDS,
-                limit_seconds: LIMIT_SECONDS,
-                cut: self.wishes.cut_running_builds,
-            },
-        );
-        let why = "a daemon that ended by itself has closed its databases";
-        self.draft.push(
-            why,
-            Action::StopNode {
-                node: node.clone(),
-                timeout_seconds: STOP_SECONDS,
-            },
-        );
+        let patience = Patience::of(&DrainGoal::default(), self.wishes.cut_running_builds);
+        self.draft.drain_and_stop(node, patience);
     }
 
     fn start(&mut self, node: &NodePlace, restart_policy: &str) {

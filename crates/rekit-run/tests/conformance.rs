@@ -410,17 +410,16 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             settings: None,
         }],
     };
-    let image = name("moby/buildkit:buildx-stable-1");
-    let boot = Action::BootNode {
+    let boot = |state| Action::BootNode {
         host: host.clone(),
         node: name("team0-g1"),
-        image,
-        record,
-        before,
-        edit,
-        state: None,
+        image: name("moby/buildkit:buildx-stable-1"),
+        record: record.clone(),
+        before: before.clone(),
+        edit: edit.clone(),
+        state,
     };
-    let outcome = bench.there_and_back(1, &boot);
+    let outcome = bench.there_and_back(1, &boot(None));
     assert_eq!(
         outcome,
         Outcome::Booted {
@@ -493,7 +492,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         archive: HostPath::from(folder.to_str().unwrap()),
         identity,
     };
-    bench.there_and_back(13, &with_state(boot, Some(source)));
+    bench.there_and_back(13, &boot(Some(source)));
     let (container_back, _) = bench.apply(10, &Action::RemoveContainer { node });
     let content = |bench: &Bench| {
         rekit_archive::tree_digest(
@@ -526,30 +525,6 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             restart_policy: "unless-stopped".to_owned(),
         },
     );
-}
-
-/// The same boot on an archived state.
-fn with_state(boot: Action, source: Option<StateSource>) -> Action {
-    match boot {
-        Action::BootNode {
-            host,
-            node,
-            image,
-            record,
-            before,
-            edit,
-            state: _,
-        } => Action::BootNode {
-            host,
-            node,
-            image,
-            record,
-            before,
-            edit,
-            state: source,
-        },
-        other => other,
-    }
 }
 
 /// What rekit does not archive, because the daemon makes it anew at each start (facts.md, part 3).

@@ -2,7 +2,7 @@
 
 use super::Reinstall;
 use crate::{
-    draft::{place, volume_place},
+    draft::{Patience, place, volume_place},
     goal::{self, DEFAULT_BUILDER, DEFAULT_IMAGE},
     inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
@@ -10,12 +10,6 @@ use crate::{
     step::{Action, Claim, DaemonPlace, FileState, NodePlace, StateSource, VolumePlace},
 };
 
-/// Seconds to wait for clients that read the old record (facts.md A: 5 s gave no failure in 74 builds).
-pub(crate) const GRACE_SECONDS: u32 = 5;
-/// Seconds to wait for running builds when nothing else is said.
-pub(crate) const LIMIT_SECONDS: u32 = 1800;
-/// Seconds before the engine kills a daemon that does not end.
-pub(crate) const STOP_SECONDS: u32 = 120;
 /// The driver whose nodes are containers.
 pub(super) const CONTAINER_DRIVER: &str = "docker-container";
 
@@ -168,15 +162,7 @@ impl Reinstall<'_> {
             "its record does not parse ({}) and no container bears its name",
             builder.record.reason().unwrap_or_default()
         );
-        let before = self.ground.file(&path);
-        self.draft.push(
-            why,
-            Action::RemoveFile {
-                path,
-                store: Some(self.store.path.clone()),
-                before,
-            },
-        );
+        self.remove_from_store(path, why);
     }
 
     /// Returns the nodes whose containers bear a builder's name and a number, as buildx numbers them, on the first host that has any.
@@ -339,23 +325,8 @@ impl Reinstall<'_> {
 
     fn retire(&mut self, renewal: Renewal) {
         if let Some(node) = &renewal.old {
-            self.draft.push(
-                "no running build is cut",
-                Action::Drain {
-                    node: node.clone(),
-                    grace_seconds: self.goal.drain.grace_seconds.unwrap_or(GRACE_SECONDS),
-                    limit_seconds: self.goal.drain.limit_seconds.unwrap_or(LIMIT_SECONDS),
-                    cut: self.wishes.cut_running_builds,
-                },
-            );
-            let why = "a daemon that ended by itself has closed its databases";
-            self.draft.push(
-                why,
-                Action::StopNode {
-                    node: node.clone(),
-                    timeout_seconds: STOP_SECONDS,
-                },
-            );
+            let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
+            self.draft.drain_and_stop(node, patience);
         }
         let container = renewal.old.as_ref().map(|node| node.container.clone());
         if let Some(volume) = renewal.old_volume {

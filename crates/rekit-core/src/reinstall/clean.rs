@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{GRACE_SECONDS, LIMIT_SECONDS, NoPlan, Reinstall, STOP_SECONDS, Wishes};
+use super::{NoPlan, Reinstall, Wishes};
 use crate::{
-    draft::{Ground, place, volume_place},
+    draft::{Ground, Patience, place, volume_place},
     goal::Goal,
     inventory::{BuilderRecord, PlaceKind},
     name::{HostId, NodeName},
@@ -73,15 +73,8 @@ impl Reinstall<'_> {
                 return false;
             }
         };
-        let path = builder.file.path.clone();
-        self.draft.push(
-            format!("from here on, no build finds builder `{}`", builder.name),
-            Action::RemoveFile {
-                before: self.ground.file(&path),
-                path,
-                store: Some(self.store.path.clone()),
-            },
-        );
+        let why = format!("from here on, no build finds builder `{}`", builder.name);
+        self.remove_from_store(builder.file.path.clone(), why);
         for remains in nodes {
             self.remove_node(remains);
         }
@@ -138,22 +131,8 @@ impl Reinstall<'_> {
 
     fn remove_node(&mut self, remains: Remains) {
         if let Some(node) = &remains.node {
-            self.draft.push(
-                "no running build is cut",
-                Action::Drain {
-                    node: node.clone(),
-                    grace_seconds: self.goal.drain.grace_seconds.unwrap_or(GRACE_SECONDS),
-                    limit_seconds: self.goal.drain.limit_seconds.unwrap_or(LIMIT_SECONDS),
-                    cut: self.wishes.cut_running_builds,
-                },
-            );
-            self.draft.push(
-                "a daemon that ended by itself has closed its databases",
-                Action::StopNode {
-                    node: node.clone(),
-                    timeout_seconds: STOP_SECONDS,
-                },
-            );
+            let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
+            self.draft.drain_and_stop(node, patience);
         }
         let container = remains.node.as_ref().map(|node| node.container.clone());
         let proven = remains.volume.map(|volume| {

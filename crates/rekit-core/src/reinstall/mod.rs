@@ -9,7 +9,6 @@ mod remnants;
 mod restore;
 
 pub use builders::claims;
-pub(crate) use builders::{GRACE_SECONDS, LIMIT_SECONDS, STOP_SECONDS};
 pub use clean::clean;
 pub use pieces::{fix, install};
 pub use remnants::paths_of_interest;

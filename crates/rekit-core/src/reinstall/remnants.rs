@@ -121,7 +121,11 @@ impl Reinstall<'_> {
     }
 
     fn sweep_file(&mut self, folder: &str, name: &str, why: String) {
-        let path = self.store.path.join(folder).join(name);
+        self.remove_from_store(self.store.path.join(folder).join(name), why);
+    }
+
+    /// Removes a file of the store.
+    pub(super) fn remove_from_store(&mut self, path: HostPath, why: String) {
         let before = self.ground.file(&path);
         self.draft.push(
             why,

@@ -58,7 +58,7 @@ impl Blobs {
 }
 
 /// Writes a file so that after a power cut it is there whole or not at all.
-fn write_durably(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_durably(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
     let mut file = OpenOptions::new()
         .write(true)

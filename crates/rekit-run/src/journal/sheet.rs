@@ -1,10 +1,10 @@
 //! The file of a run's rollback sheet, renewed with the journal.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
 };
 
 use rekit_core::{
@@ -13,6 +13,7 @@ use rekit_core::{
     sheet,
 };
 
+use super::blobs::write_durably;
 use crate::world::path_of;
 
 /// The sheet of one run.
@@ -46,20 +47,12 @@ impl<'a> SheetFile<'a> {
 
     /// Writes the file: whole, or as it was.
     pub(super) fn write(&self) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-        }
-        let partial = self.path.with_extension("partial");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
-        file.write_all(sheet::sheet(self.plan, &self.state).as_bytes())?;
-        std::fs::rename(&partial, &self.path)
+        let text = sheet::sheet(self.plan, &self.state);
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        write_durably(folder, &self.path, text.as_bytes())
     }
 }

@@ -135,10 +135,7 @@ async fn restore(
     };
     let session = call.silent();
     let planned = session.plan_restore(&inventory, &goal, &restore, wishes);
-    let planned = call.looking(planned).await?;
-    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
-    let room = ui::plan::room(&plan, &inventory);
-    Ok(change::carry_out(call, plan, &room).await?.exit)
+    Ok(plan::carry_out(call, &inventory, planned).await?.exit)
 }
 
 /// Returns the folder of an archive that is given as one, or by its name in rekit's own directory.

@@ -3,7 +3,7 @@
 use rekit_core::reinstall::Wishes;
 
 use super::plan;
-use crate::{call::Call, change, exit::Exit, failure::Failure, goal_file, ui};
+use crate::{call::Call, exit::Exit, failure::Failure, goal_file};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,8 +24,5 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     };
     let session = call.silent();
     let planned = session.plan_clean(&inventory, &goal, &arguments.builders, &wishes);
-    let planned = call.looking(planned).await?;
-    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
-    let room = ui::plan::room(&plan, &inventory);
-    Ok(change::carry_out(call, plan, &room).await?.exit)
+    Ok(plan::carry_out(call, &inventory, planned).await?.exit)
 }

@@ -1,9 +1,9 @@
 //! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as no new node is needed.
 
-use rekit_core::{doctor::examine, finding::Diagnosis, inventory::Inventory};
+use rekit_core::{doctor::examine, finding::Diagnosis};
 
 use super::plan;
-use crate::{call::Call, change, exit::Exit, failure::Failure, goal_file, ui};
+use crate::{call::Call, exit::Exit, failure::Failure, goal_file, ui};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -26,12 +26,10 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
 async fn fix(call: &Call<'_>) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let goal = goal_file::read(call, None)?;
-    let inventory: Inventory = call.look().await?;
+    let inventory = call.look().await?;
     let session = call.silent();
-    let planned = call.looking(session.plan_fix(&inventory, &goal)).await?;
-    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
-    let room = ui::plan::room(&plan, &inventory);
-    let told = change::carry_out(call, plan, &room).await?;
+    let planned = session.plan_fix(&inventory, &goal);
+    let told = plan::carry_out(call, &inventory, planned).await?;
     if told.exit != Exit::Done {
         return Ok(told.exit);
     }

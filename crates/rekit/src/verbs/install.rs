@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::plan;
-use crate::{call::Call, change, exit::Exit, failure::Failure, goal_file, ui};
+use crate::{call::Call, exit::Exit, failure::Failure, goal_file};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -18,8 +18,5 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     let inventory = call.look().await?;
     let session = call.silent();
     let planned = session.plan_install(&inventory, &goal);
-    let planned = call.looking(planned).await?;
-    let plan = planned.map_err(|error| plan::failure(error, &inventory))?;
-    let room = ui::plan::room(&plan, &inventory);
-    Ok(change::carry_out(call, plan, &room).await?.exit)
+    Ok(plan::carry_out(call, &inventory, planned).await?.exit)
 }

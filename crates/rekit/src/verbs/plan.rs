@@ -11,6 +11,7 @@ use rekit_run::{session::SessionError, world::host};
 
 use crate::{
     call::Call,
+    change::{self, Told},
     exit::Exit,
     failure::Failure,
     goal_file,
@@ -75,8 +76,20 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
     Ok((plan, room))
 }
 
+/// Carries out what was planned for an inventory.
+pub(crate) async fn carry_out(
+    call: &Call<'_>,
+    inventory: &Inventory,
+    planned: impl Future<Output = Result<Plan, SessionError>>,
+) -> Result<Told, Failure> {
+    let planned = call.looking(planned).await?;
+    let plan = planned.map_err(|error| failure(error, inventory))?;
+    let room = ui::plan::room(&plan, inventory);
+    change::carry_out(call, plan, &room).await
+}
+
 /// Says why there is no plan, and for engines that do not answer, why each does not.
-pub(crate) fn failure(error: SessionError, inventory: &Inventory) -> Failure {
+fn failure(error: SessionError, inventory: &Inventory) -> Failure {
     if !matches!(error, SessionError::NoPlan(NoPlan::NoEngine)) {
         return error.into();
     }

@@ -2,6 +2,7 @@
 
 use rekit_core::reinstall::Wishes;
 
+use super::plan;
 use crate::{
     call::Call,
     change::{self, Asked},
@@ -48,7 +49,5 @@ pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, F
     };
     let session = call.silent();
     let planned = session.plan_rollback(&inventory, arguments.generation, &wishes);
-    let plan = call.looking(planned).await??;
-    let room = ui::plan::room(&plan, &inventory);
-    Ok(change::carry_out(call, plan, &room).await?.exit)
+    Ok(plan::carry_out(call, &inventory, planned).await?.exit)
 }

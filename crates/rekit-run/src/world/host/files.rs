@@ -94,22 +94,27 @@ pub struct Status {
     pub identity: (u64, u64),
 }
 
+impl Kind {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+        let file_type = metadata.file_type();
+        if file_type.is_file() {
+            Self::File
+        } else if file_type.is_dir() {
+            Self::Folder
+        } else if file_type.is_symlink() {
+            Self::Link
+        } else if file_type.is_socket() {
+            Self::Socket
+        } else {
+            Self::Other
+        }
+    }
+}
+
 impl Status {
     fn of(metadata: &fs::Metadata) -> Self {
-        let file_type = metadata.file_type();
-        let kind = if file_type.is_file() {
-            Kind::File
-        } else if file_type.is_dir() {
-            Kind::Folder
-        } else if file_type.is_symlink() {
-            Kind::Link
-        } else if file_type.is_socket() {
-            Kind::Socket
-        } else {
-            Kind::Other
-        };
         Self {
-            kind,
+            kind: Kind::of(metadata),
             size: metadata.len(),
             mode: metadata.mode() & 0o7777,
             owner: metadata.uid(),

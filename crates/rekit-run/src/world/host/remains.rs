@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -42,7 +42,7 @@ pub struct Remains {
 pub fn remains(path: &Path) -> Result<Remains, ReadError> {
     let metadata = fs::symlink_metadata(path).map_err(ReadError::System)?;
     let mut remains = Remains {
-        kind: kind(&metadata),
+        kind: Kind::of(&metadata),
         mode: metadata.mode() & 0o7777,
         owner: metadata.uid(),
         size: 0,
@@ -59,7 +59,7 @@ pub fn remains(path: &Path) -> Result<Remains, ReadError> {
         }
         let metadata = fs::symlink_metadata(&place).map_err(ReadError::System)?;
         remains.modified = remains.modified.max(modified(&metadata));
-        match kind(&metadata) {
+        match Kind::of(&metadata) {
             Kind::File => remains.size += metadata.len(),
             Kind::Folder => {
                 let entries = list(&place, ENTRIES)?;
@@ -78,21 +78,6 @@ pub fn remains(path: &Path) -> Result<Remains, ReadError> {
 
 fn modified(metadata: &fs::Metadata) -> Timestamp {
     Timestamp::from_second(metadata.mtime()).unwrap_or(Timestamp::MAX)
-}
-
-fn kind(metadata: &fs::Metadata) -> Kind {
-    let file_type = metadata.file_type();
-    if file_type.is_file() {
-        Kind::File
-    } else if file_type.is_dir() {
-        Kind::Folder
-    } else if file_type.is_symlink() {
-        Kind::Link
-    } else if file_type.is_socket() {
-        Kind::Socket
-    } else {
-        Kind::Other
-    }
 }
 
 /// The paths that processes have open, work in or have mounted, as far as this account may see them.
