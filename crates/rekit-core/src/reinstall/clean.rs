@@ -6,7 +6,7 @@ use super::{NoPlan, Reinstall, Wishes};
 use crate::{
     draft::{Ground, Patience, place, volume_place},
     goal::Goal,
-    inventory::{BuilderRecord, PlaceKind},
+    inventory::{BuilderRecord, HostVolume, PlaceKind},
     name::{HostId, NodeName},
     plan::{Plan, Purpose},
     step::{Action, NodePlace, VolumePlace},
@@ -122,7 +122,12 @@ impl Reinstall<'_> {
             .ground
             .container(host, &node.container())
             .filter(|container| container.is_buildkit);
-        let volume = self.ground.volume(host, node);
+        // A volume that anybody else uses too is not this node's to lose.
+        let is_own = |volume: &&HostVolume| {
+            let mut users = volume.used_by.iter();
+            users.all(|user| container.is_some_and(|container| &container.name == user))
+        };
+        let volume = self.ground.volume(host, node).filter(is_own);
         Remains {
             node: container.map(|container| place(host, container, node)),
             volume: volume.map(|volume| volume_place(host, volume)),

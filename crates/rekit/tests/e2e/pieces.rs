@@ -65,6 +65,28 @@ fn clean_of_one_builder_leaves_the_others() {
 }
 
 #[test]
+fn r2_3_5_clean_leaves_a_container_that_only_bears_a_nodes_name() {
+    let machine = Machine::small();
+    let create = ["buildx", "create", "--name", "web", "--node", "web0"];
+    machine.docker(&create).good();
+    let (name, volume) = ("buildx_buildkit_web0", "buildx_buildkit_web0_state:/data");
+    let image = "moby/buildkit:buildx-stable-1";
+    let run = ["run", "-d", "--name", name, "-v", volume, "--entrypoint"];
+    machine
+        .docker(&[&run[..], &["sleep", image, "1000"]].concat())
+        .good();
+    let before = machine.world();
+    machine.rekit(&["clean", "web", "--yes"]).good();
+    let found = differences(&before, &machine.world());
+    assert!(!machine.record("web").exists());
+    let other = found.iter().filter(|line| {
+        !line.contains("/instances/web") && !line.contains("/current") && !line.contains("/refs/")
+    });
+    let other: Vec<_> = other.collect();
+    assert!(other.is_empty(), "{other:?}");
+}
+
+#[test]
 fn a_clean_killed_between_the_removals_is_taken_back() {
     let machine = Machine::small();
     let image = machine.export();
