@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::digest::{Digest, Hasher};
 use crate::manifest::SegmentKind;
+use crate::staging::Staged;
 use crate::walk::Found;
 
 /// A segment ends before it would hold more bytes or entries than this; the limits keep memory and the wait for the
@@ -22,11 +24,35 @@ pub(crate) struct Scope {
     pub(crate) name: String,
 }
 
-/// The entries of one segment, still to be read.
+impl Scope {
+    /// Returns the digest of what the walk saw of a segment: equal digests mean that nothing was written in between.
+    pub(crate) fn seen(&self, found: &[Found]) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.update(self.name.as_bytes());
+        hasher.update(&[0, self.kind as u8]);
+        for found in found {
+            found.hash_into(&mut hasher);
+        }
+        hasher.finish().0
+    }
+}
+
+/// What a segment is made of.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// Entries, still to be read.
+    Read(Vec<Found>),
+    /// One that is known: by the digest of what the walk saw.
+    Known { seen: Digest, entries: u64 },
+    /// Entries that were set aside while the daemon stood still.
+    Staged(Arc<Vec<Staged>>),
+}
+
+/// One segment, still to be made.
 pub(crate) struct Job {
     pub(crate) number: u32,
     pub(crate) scope: Arc<Scope>,
-    pub(crate) found: Vec<Found>,
+    pub(crate) work: Work,
 }
 
 /// Collects entries in the order of the walk and hands out full segments.
@@ -72,14 +98,21 @@ impl Cutter {
         if self.found.is_empty() {
             return None;
         }
-        let job = Job {
-            number: self.number,
-            scope: Arc::clone(&self.scope),
-            found: std::mem::take(&mut self.found),
-        };
-        self.number += 1;
         self.bytes = 0;
-        Some(job)
+        let work = Work::Read(std::mem::take(&mut self.found));
+        let scope = Arc::clone(&self.scope);
+        Some(self.number(&scope, work))
+    }
+
+    /// Gives the next number to a segment.
+    pub(crate) fn number(&mut self, scope: &Arc<Scope>, work: Work) -> Job {
+        let number = self.number;
+        self.number += 1;
+        Job {
+            number,
+            scope: Arc::clone(scope),
+            work,
+        }
     }
 
     /// Returns the number that the next segment will have.

@@ -22,6 +22,14 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Reads 64 lower-case hex digits.
     pub fn parse(text: &str) -> Result<Self, ParseDigestError> {
         let wrong = || ParseDigestError(text.chars().take(80).collect());

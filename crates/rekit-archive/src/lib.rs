@@ -15,13 +15,16 @@
 
 mod archive;
 mod beneath;
+mod bolt;
 mod check;
 mod compare;
 mod count;
 mod cut;
+mod databases;
 mod digest;
 mod entry;
 mod list;
+mod live;
 mod manifest;
 mod order;
 mod pack;
@@ -33,6 +36,7 @@ mod rules;
 mod segment;
 mod sink;
 mod source;
+mod staging;
 mod sums;
 mod tar;
 mod unpack;
@@ -43,16 +47,18 @@ mod writer;
 
 pub use archive::{Archive, OpenError, open};
 pub use compare::{CompareOptions, ListingError, tree_digest, write_listing};
+pub use databases::DatabaseRecord;
 pub use digest::{Digest, ParseDigestError};
+pub use live::{Freeze, Freezer, LiveError, Mounts, Running, Watchdog, watch};
 pub use manifest::{
     Consistency, Counts, FileInManifest, Manifest, SegmentKind, SegmentRecord, Skipped, TreeRecord,
 };
-pub use pack::{Changes, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
+pub use pack::{Changes, Ending, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
 pub use path::{PathError, TreePath};
 pub use pool::sweep;
 pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
 pub use segment::SegmentError;
-pub use sink::{Sealed, Sink, Stream, StreamWriter};
+pub use sink::{NewSegment, Next, Sealed, Sink, StreamWriter};
 pub use tar::ReadError;
 pub use unpack::{Devices, Owners, UnpackError, UnpackOptions, Unpacked, unpack};
 pub use verify::{Fault, FaultKind, Verified, VerifyError, verify};

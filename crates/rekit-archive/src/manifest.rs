@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::databases::DatabaseRecord;
 use crate::digest::Digest;
+use crate::live::Freeze;
 use crate::path::TreePath;
 
 /// The value of `schema`.
@@ -76,6 +78,10 @@ pub struct TreeRecord {
     pub sockets: u64,
     /// Files that changed while they were read, if the caller allowed it.
     pub changed: Vec<TreePath>,
+    /// How the daemon stood still, if it ran.
+    pub freeze: Option<Freeze>,
+    /// The databases in it.
+    pub databases: Vec<DatabaseRecord>,
 }
 
 impl TreeRecord {
@@ -122,35 +128,58 @@ pub struct SegmentRecord {
     pub entries: u64,
     /// The length of its frame in `files.jsonl.zst`; 0 if it holds no file.
     pub list_bytes: u64,
+    /// What it holds.
+    pub counts: Counts,
+    /// The digest of what the walk saw of its entries: a later walk that sees the same need not read them again.
+    /// `None` where a later change might not show in the times.
+    pub seen: Option<Digest>,
 }
 
-/// What a tar stream holds, counted by entries: of a file with three names, one is a file and two are hard links.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What a tar stream holds, counted by entries; what is not named is 0. Of a file with three names, one is a file and two
+/// are hard links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Regular files.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub files: u64,
     /// Directories, the root included.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub directories: u64,
     /// Symbolic links.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub symlinks: u64,
     /// Further names of earlier entries.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub hard_links: u64,
     /// Character devices 0:0.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub whiteouts: u64,
     /// Other devices.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub devices: u64,
     /// Named pipes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fifos: u64,
     /// Regular files with holes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sparse_files: u64,
     /// Extended attributes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub xattrs: u64,
     /// Directories that overlay calls opaque.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub opaque_directories: u64,
     /// Files with capabilities.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub capabilities: u64,
     /// The sizes of the regular files added up.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes: u64,
 }
 

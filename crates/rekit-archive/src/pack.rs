@@ -1,23 +1,33 @@
 //! Packs a tree: one thread walks, workers read, compress and hash segments, the caller's thread keeps them in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::cut::{Job, Scope};
+use crate::cut::{Job, Scope, Work};
+use crate::databases::{self, DatabaseRecord};
+use crate::digest::Digest;
 use crate::entry::{Entry, Kind, Time};
-use crate::manifest::{Counts, SegmentKind, SegmentRecord, TreeRecord};
+use crate::live::Freeze;
+use crate::manifest::{SegmentKind, Skipped};
 use crate::path::TreePath;
 use crate::rules::{Rules, plain_rules};
-use crate::segment::{Packed, SegmentBuilder, SegmentError};
-use crate::sink::{Sink, Stream, StreamWriter, segment_file_name};
+use crate::segment::{SegmentBuilder, SegmentError};
+use crate::sink::{NewSegment, Next, Sink};
 use crate::source::{self, Source};
-use crate::walk::{Left, WalkError, walk};
+use crate::staging::{Staged, Staging};
+use crate::walk::{Found, Left, Now, Scene, WalkError, Way, has_vanished, walk};
+
+/// File systems round times down to the tick of a clock; no common one is coarser.
+const COARSEST_CLOCK: Duration = Duration::from_millis(20);
 
 /// How far the work is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +48,8 @@ pub enum Changes {
     Refuse,
     /// Go on and name it in the manifest.
     Record,
+    /// Drop the segment: it will be packed again.
+    Drop,
 }
 
 /// What to pack and how.
@@ -97,9 +109,6 @@ pub enum PackError {
         /// The cause.
         source: SegmentError,
     },
-    /// The list of files could not be written.
-    #[error("could not write the list of files")]
-    List(#[source] io::Error),
     /// A path of a tree from memory.
     #[error("a path cannot be kept")]
     Path(#[source] crate::path::PathError),
@@ -118,94 +127,430 @@ pub struct MemoryFile {
     pub bytes: Vec<u8>,
 }
 
-struct Done {
-    scope: std::sync::Arc<Scope>,
-    packed: Packed,
-    changed: Vec<TreePath>,
+/// What became of a segment.
+enum Outcome {
+    /// It was written and kept.
+    New(NewSegment, Vec<TreePath>),
+    /// It is known; the number of its entries.
+    Known(Digest, u64),
+    /// It changed while it was read, and was dropped.
+    Dropped,
 }
 
-/// Packs the tree at `root` into `sink`. The record's name is empty: the archive gives it.
+struct Done {
+    scope: Arc<Scope>,
+    outcome: Outcome,
+}
+
+/// What a tree came to besides its segments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ending {
+    /// The name of the rules.
+    pub rules: String,
+    /// What was left out, at most 10,000 places.
+    pub skipped: Vec<Skipped>,
+    /// How many places were left out in all.
+    pub skipped_total: u64,
+    /// Sockets that were left out.
+    pub sockets: u64,
+    /// Files that changed while they were read, if the caller allowed it.
+    pub changed: Vec<TreePath>,
+    /// How the daemon stood still, if it ran.
+    pub freeze: Option<Freeze>,
+    /// The databases in it.
+    pub databases: Vec<DatabaseRecord>,
+}
+
+impl PackError {
+    /// Returns what changed or vanished while it was read, if that is the cause.
+    pub(crate) fn race(&self) -> Option<&TreePath> {
+        match self {
+            Self::Segment {
+                source: SegmentError::Changed(path),
+                ..
+            } => Some(path),
+            Self::Segment {
+                source: SegmentError::Read { path, source },
+                ..
+            }
+            | Self::Walk(WalkError::Read { path, source }) => has_vanished(source).then_some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Packs the tree at `root` into `sink`.
 pub fn pack(
     root: &Path,
     options: &PackOptions,
     sink: &dyn Sink,
     progress: &mut dyn FnMut(Progress),
-) -> Result<TreeRecord, PackError> {
-    let source = Source::open(root).map_err(|source| PackError::Open {
+) -> Result<Ending, PackError> {
+    let packer = Packer::new(root, options, sink)?;
+    let scene = Now {
         root: root.to_owned(),
-        source,
-    })?;
-    let mut tree = TreeBuilder::new(options.rules.name, sink, progress)?;
-    let (give, take) = sync_channel::<Job>(1);
-    let take = Mutex::new(take);
-    let (tell, hear) = channel();
-    let outcome = thread::scope(|scope| {
-        let walker = scope.spawn(move || walk_into(root, &options.rules, &give));
-        for _ in 0..options.workers.max(1) {
-            let (tell, take, source) = (tell.clone(), &take, &source);
-            scope.spawn(move || {
-                while let Some(job) = next(take) {
-                    let number = job.number;
-                    let done = pack_segment(job, source, options, sink);
-                    let is_over = done.is_err();
-                    if tell.send((number, done)).is_err() || is_over {
-                        break;
-                    }
+    };
+    packer.place_all(&scene, None, options.changes, progress)
+}
+
+/// What a round of packing ahead came to.
+#[derive(Default)]
+pub(crate) struct Round {
+    /// The bytes of the tar stream that were packed.
+    pub(crate) tar_bytes: u64,
+    /// For directories that are segments of their own: what was seen of each segment, if nothing in it changed meanwhile.
+    pub(crate) scopes: HashMap<String, Option<Vec<(Digest, u64)>>>,
+}
+
+/// Packs one tree, in one round or in several.
+pub(crate) struct Packer<'a> {
+    pub(crate) source: Source,
+    pub(crate) options: &'a PackOptions,
+    sink: &'a dyn Sink,
+    streams: AtomicU32,
+}
+
+/// What one pass of the packer does.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    scene: &'a dyn Scene,
+    /// What was set aside, and when.
+    staging: Option<(&'a Staging, SystemTime)>,
+    changes: Changes,
+}
+
+impl<'a> Packer<'a> {
+    pub(crate) fn new(
+        root: &Path,
+        options: &'a PackOptions,
+        sink: &'a dyn Sink,
+    ) -> Result<Self, PackError> {
+        let source = Source::open(root).map_err(|source| PackError::Open {
+            root: root.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            source,
+            options,
+            sink,
+            streams: AtomicU32::new(1),
+        })
+    }
+
+    /// Returns true if a segment of which the walk saw the same is there.
+    pub(crate) fn has(&self, seen: &Digest) -> bool {
+        self.sink.has(seen)
+    }
+
+    /// Packs the whole tree and puts its segments in their order.
+    pub(crate) fn place_all(
+        &self,
+        scene: &dyn Scene,
+        staging: Option<(&Staging, SystemTime)>,
+        changes: Changes,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Ending, PackError> {
+        let pass = Pass {
+            scene,
+            staging,
+            changes,
+        };
+        let mut torn = Vec::new();
+        let mut so_far = Progress::default();
+        let mut place = |done: Done| {
+            let next = match done.outcome {
+                Outcome::New(segment, paths) => {
+                    so_far.add(&segment);
+                    torn.extend(paths);
+                    Next::Stream(segment.stream)
                 }
+                Outcome::Known(seen, entries) => {
+                    so_far.entries += entries;
+                    Next::Seen(seen)
+                }
+                Outcome::Dropped => return Ok(()),
+            };
+            progress(so_far);
+            self.sink.place(next)
+        };
+        let (left, number) = self.run(pass, &mut place)?;
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed);
+        end(self.sink, stream, self.options.level).map_err(|source| PackError::Segment {
+            number,
+            source: SegmentError::Write(source),
+        })?;
+        Ok(Ending {
+            rules: self.options.rules.name.to_owned(),
+            skipped: left.skipped,
+            skipped_total: left.skipped_total,
+            sockets: left.sockets,
+            changed: torn,
+            freeze: None,
+            databases: databases::read(scene, &self.options.rules, &self.source, staging),
+        })
+    }
+
+    /// Packs what is not known yet, without placing it; what changes or vanishes meanwhile is dropped.
+    pub(crate) fn ahead(
+        &self,
+        scene: &dyn Scene,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Round, PackError> {
+        let pass = Pass {
+            scene,
+            staging: None,
+            changes: Changes::Drop,
+        };
+        let mut round = Round::default();
+        let mut so_far = Progress::default();
+        let mut note = |done: Done| {
+            let seen = match done.outcome {
+                Outcome::New(segment, _) => {
+                    so_far.add(&segment);
+                    round.tar_bytes += segment.tar_bytes;
+                    segment.seen.map(|seen| (seen, segment.entries))
+                }
+                Outcome::Known(seen, entries) => {
+                    so_far.entries += entries;
+                    Some((seen, entries))
+                }
+                Outcome::Dropped => None,
+            };
+            progress(so_far);
+            if done.scope.kind == SegmentKind::Own {
+                let scope = round.scopes.entry(done.scope.name.clone());
+                let scope = scope.or_insert_with(|| Some(Vec::new()));
+                match (scope.as_mut(), seen) {
+                    (Some(all), Some(seen)) => all.push(seen),
+                    _ => *scope = None,
+                }
+            }
+            Ok(())
+        };
+        self.run(pass, &mut note)?;
+        Ok(round)
+    }
+
+    /// Walks, packs in several threads, and gives each segment in its order to `take`.
+    fn run(
+        &self,
+        pass: Pass<'_>,
+        take: &mut dyn FnMut(Done) -> io::Result<()>,
+    ) -> Result<(Left, u32), PackError> {
+        let (give, jobs) = sync_channel::<Job>(1);
+        let jobs = Mutex::new(jobs);
+        let (tell, hear) = channel();
+        let way = Way {
+            rules: &self.options.rules,
+            may_vanish: pass.changes == Changes::Drop,
+        };
+        thread::scope(|scope| {
+            let walker = scope.spawn(move || {
+                walk(pass.scene, &TreePath::default(), way, &mut |job| {
+                    give.send(job).is_ok()
+                })
             });
+            for _ in 0..self.options.workers.max(1) {
+                let (tell, jobs) = (tell.clone(), &jobs);
+                scope.spawn(move || {
+                    while let Some(job) = next(jobs) {
+                        let number = job.number;
+                        let done = self.work(job, pass);
+                        let is_over = done.is_err();
+                        if tell.send((number, done)).is_err() || is_over {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(tell);
+            let end = in_order(&hear, take);
+            drop(hear);
+            // Unblocks the walker if the workers have stopped.
+            while next(&jobs).is_some() {}
+            let end_of_walk = walker.join().unwrap_or(Err(WalkError::Ended));
+            end.and(end_of_walk.map_err(PackError::Walk))
+        })
+    }
+
+    fn work(&self, job: Job, pass: Pass<'_>) -> Result<Done, SegmentError> {
+        let scope = job.scope;
+        let outcome = match job.work {
+            Work::Known { seen, entries } => Outcome::Known(seen, entries),
+            Work::Read(found) => self.read(&found, &scope, pass)?,
+            Work::Staged(entries) => self.pack_staged(&entries, &scope, pass)?,
+        };
+        Ok(Done { scope, outcome })
+    }
+
+    fn read(
+        &self,
+        found: &[Found],
+        scope: &Scope,
+        pass: Pass<'_>,
+    ) -> Result<Outcome, SegmentError> {
+        let seen = scope.seen(found);
+        if self.sink.has(&seen) {
+            return Ok(Outcome::Known(seen, found.len() as u64));
         }
-        drop(tell);
-        let end = tree.collect(&hear);
-        drop(hear);
-        // Unblocks the walker if the workers have stopped.
-        while next(&take).is_some() {}
-        let end_of_walk = walker.join().unwrap_or(Err(WalkError::Ended));
-        end.and(end_of_walk.map_err(PackError::Walk))
-    });
-    let (left, number) = outcome?;
-    tree.end(number, options)?;
-    tree.finish(left)
+        let moment = pass.staging.map_or_else(SystemTime::now, |(_, at)| at);
+        let settled = is_settled(found, moment);
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed);
+        let out = self.sink.begin(stream).map_err(SegmentError::Write)?;
+        let mut segment =
+            SegmentBuilder::new(out, self.options.level).map_err(SegmentError::Write)?;
+        let mut changed = Vec::new();
+        for found in found {
+            match self.add(found, &mut segment, pass) {
+                Ok(true) => {}
+                Ok(false) if pass.changes == Changes::Record => changed.push(found.path.clone()),
+                Err(SegmentError::Read { source, .. })
+                    if pass.changes == Changes::Drop && has_vanished(&source) =>
+                {
+                    return Ok(Outcome::Dropped);
+                }
+                Ok(false) if pass.changes == Changes::Drop => return Ok(Outcome::Dropped),
+                Ok(false) => return Err(SegmentError::Changed(found.path.clone())),
+                Err(error) => return Err(error),
+            }
+        }
+        let seen = (settled && changed.is_empty()).then_some(seen);
+        let segment = keep(self.sink, stream, segment, scope, seen);
+        Ok(Outcome::New(segment.map_err(SegmentError::Write)?, changed))
+    }
+
+    /// Adds one place; returns false if it changed since the walk saw it.
+    fn add(
+        &self,
+        found: &Found,
+        segment: &mut SegmentBuilder<'_>,
+        pass: Pass<'_>,
+    ) -> Result<bool, SegmentError> {
+        if found.link.is_none()
+            && let Some(staged) = pass.scene.staged(&found.path)
+        {
+            return add_staged(staged, segment, pass);
+        }
+        let (entry, file, was_changed) = self.source.read(found)?;
+        let is_whole = segment.add(&entry, file.as_ref())?;
+        let Some(file) = &file else {
+            return Ok(!was_changed && is_whole);
+        };
+        let is_same = found.is_same(&source::look(found, file)?);
+        Ok(!was_changed && is_whole && is_same)
+    }
+
+    fn pack_staged(
+        &self,
+        entries: &[Staged],
+        scope: &Scope,
+        pass: Pass<'_>,
+    ) -> Result<Outcome, SegmentError> {
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed);
+        let out = self.sink.begin(stream).map_err(SegmentError::Write)?;
+        let mut segment =
+            SegmentBuilder::new(out, self.options.level).map_err(SegmentError::Write)?;
+        for staged in entries {
+            add_staged(staged, &mut segment, pass)?;
+        }
+        let segment = keep(self.sink, stream, segment, scope, None);
+        Ok(Outcome::New(
+            segment.map_err(SegmentError::Write)?,
+            Vec::new(),
+        ))
+    }
 }
 
-fn walk_into(root: &Path, rules: &Rules, give: &SyncSender<Job>) -> Result<(Left, u32), WalkError> {
-    walk(root.to_owned(), rules, &mut |job| give.send(job).is_ok())
+fn add_staged(
+    staged: &Staged,
+    segment: &mut SegmentBuilder<'_>,
+    pass: Pass<'_>,
+) -> Result<bool, SegmentError> {
+    let content = pass
+        .staging
+        .and_then(|(staging, _)| staged.content(staging));
+    segment.add(&staged.entry, content.as_ref())
 }
 
-fn next(take: &Mutex<Receiver<Job>>) -> Option<Job> {
-    take.lock()
+fn keep(
+    sink: &dyn Sink,
+    stream: u32,
+    segment: SegmentBuilder<'_>,
+    scope: &Scope,
+    seen: Option<Digest>,
+) -> io::Result<NewSegment> {
+    let packed = segment.finish()?;
+    let segment = NewSegment {
+        stream,
+        kind: scope.kind,
+        scope: scope.name.clone(),
+        sealed: packed.sealed,
+        tar_bytes: packed.tar_bytes,
+        entries: packed.entries,
+        counts: packed.counts,
+        seen,
+    };
+    sink.keep(&segment, &packed.list)?;
+    Ok(segment)
+}
+
+/// Places the mark that ends the tar stream.
+fn end(sink: &dyn Sink, stream: u32, level: i32) -> io::Result<()> {
+    let mut segment = SegmentBuilder::new(sink.begin(stream)?, level)?;
+    segment.end_stream()?;
+    let scope = Scope {
+        kind: SegmentKind::End,
+        name: ".".to_owned(),
+    };
+    keep(sink, stream, segment, &scope, None)?;
+    sink.place(Next::Stream(stream))
+}
+
+impl Progress {
+    fn add(&mut self, segment: &NewSegment) {
+        self.entries += segment.entries;
+        self.tar_bytes += segment.tar_bytes;
+        self.packed_bytes += segment.sealed.bytes;
+    }
+}
+
+/// Takes segments as they are done, in their order, until there are no more.
+fn in_order(
+    hear: &Receiver<(u32, Result<Done, SegmentError>)>,
+    take: &mut dyn FnMut(Done) -> io::Result<()>,
+) -> Result<(), PackError> {
+    let mut early = BTreeMap::new();
+    let mut expected = 1;
+    let failed = |number| move |source| PackError::Segment { number, source };
+    for (number, done) in hear {
+        early.insert(number, done.map_err(failed(number))?);
+        while let Some(done) = early.remove(&expected) {
+            take(done)
+                .map_err(SegmentError::Write)
+                .map_err(failed(expected))?;
+            expected += 1;
+        }
+    }
+    Ok(())
+}
+
+fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
+    jobs.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .recv()
         .ok()
 }
 
-fn pack_segment(
-    job: Job,
-    source: &Source,
-    options: &PackOptions,
-    sink: &dyn Sink,
-) -> Result<Done, SegmentError> {
-    let out = sink
-        .begin(Stream::Segment(job.number))
-        .map_err(SegmentError::Write)?;
-    let mut segment = SegmentBuilder::new(out, options.level).map_err(SegmentError::Write)?;
-    let mut changed = Vec::new();
-    for found in &job.found {
-        let (entry, file, mut is_changed) = source.read(found)?;
-        is_changed |= !segment.add(&entry, file.as_ref())?;
-        if let Some(file) = &file {
-            is_changed |= !found.is_same(&source::look(found, file)?);
-        }
-        match options.changes {
-            Changes::Refuse if is_changed => return Err(SegmentError::Changed(found.path.clone())),
-            Changes::Record if is_changed => changed.push(found.path.clone()),
-            _ => {}
-        }
-    }
-    let packed = segment.finish().map_err(SegmentError::Write)?;
-    Ok(Done {
-        scope: job.scope,
-        packed,
-        changed,
+/// Returns true if each change after `moment` must show in the times: the last one before is farther back than clocks are coarse.
+pub(crate) fn is_settled(found: &[Found], moment: SystemTime) -> bool {
+    let since = moment.duration_since(UNIX_EPOCH).ok();
+    let Some(limit) = since.and_then(|since| since.checked_sub(COARSEST_CLOCK)) else {
+        return false;
+    };
+    found.iter().all(|found| {
+        let seconds = u64::try_from(found.changed.seconds).unwrap_or(0);
+        Duration::new(seconds, found.changed.nanoseconds) < limit
     })
 }
 
@@ -230,7 +575,7 @@ pub fn pack_memory(
     files: &[MemoryFile],
     options: &PackOptions,
     sink: &dyn Sink,
-) -> Result<TreeRecord, PackError> {
+) -> Result<Ending, PackError> {
     let mut entries: BTreeMap<TreePath, (Entry, &[u8])> = BTreeMap::new();
     entries.insert(
         TreePath::default(),
@@ -263,130 +608,30 @@ pub fn pack_memory(
             ),
         );
     }
-    let failed = |source| PackError::Segment { number: 1, source };
-    let mut ignore = |_: Progress| {};
-    let mut tree = TreeBuilder::new("memory", sink, &mut ignore)?;
-    let out = sink
-        .begin(Stream::Segment(1))
-        .map_err(SegmentError::Write)
-        .map_err(failed)?;
-    let mut segment = SegmentBuilder::new(out, options.level)
-        .map_err(SegmentError::Write)
-        .map_err(failed)?;
-    for (entry, bytes) in entries.values() {
-        segment.add(entry, Some(*bytes)).map_err(failed)?;
-    }
-    let packed = segment
-        .finish()
-        .map_err(SegmentError::Write)
-        .map_err(failed)?;
-    tree.put(1, SegmentKind::Rest, ".", &packed)?;
-    tree.end(2, options)?;
-    tree.finish(Left::default())
-}
-
-/// Puts finished segments into order.
-struct TreeBuilder<'a> {
-    sink: &'a dyn Sink,
-    list: Box<dyn StreamWriter + 'a>,
-    progress: &'a mut dyn FnMut(Progress),
-    so_far: Progress,
-    rules: &'a str,
-    segments: Vec<SegmentRecord>,
-    counts: Counts,
-    changed: Vec<TreePath>,
-}
-
-impl<'a> TreeBuilder<'a> {
-    fn new(
-        rules: &'a str,
-        sink: &'a dyn Sink,
-        progress: &'a mut dyn FnMut(Progress),
-    ) -> Result<Self, PackError> {
-        Ok(Self {
-            sink,
-            list: sink.begin(Stream::List).map_err(PackError::List)?,
-            progress,
-            so_far: Progress::default(),
-            rules,
-            segments: Vec::new(),
-            counts: Counts::default(),
-            changed: Vec::new(),
-        })
-    }
-
-    /// Takes segments as they are done until there are no more.
-    fn collect(
-        &mut self,
-        hear: &Receiver<(u32, Result<Done, SegmentError>)>,
-    ) -> Result<(), PackError> {
-        let mut early = BTreeMap::new();
-        let mut expected = 1;
-        for (number, done) in hear {
-            early.insert(
-                number,
-                done.map_err(|source| PackError::Segment { number, source })?,
-            );
-            while let Some(done) = early.remove(&expected) {
-                self.changed.extend(done.changed);
-                self.put(expected, done.scope.kind, &done.scope.name, &done.packed)?;
-                expected += 1;
-            }
+    let write = || {
+        let mut segment = SegmentBuilder::new(sink.begin(1)?, options.level)?;
+        for (entry, bytes) in entries.values() {
+            segment.add(entry, Some(*bytes)).map_err(io::Error::other)?;
         }
-        Ok(())
-    }
-
-    fn put(
-        &mut self,
-        number: u32,
-        kind: SegmentKind,
-        scope: &str,
-        packed: &Packed,
-    ) -> Result<(), PackError> {
-        self.list.write_all(&packed.list).map_err(PackError::List)?;
-        self.counts.add(&packed.counts);
-        self.so_far.entries += packed.entries;
-        self.so_far.tar_bytes += packed.tar_bytes;
-        self.so_far.packed_bytes += packed.sealed.bytes;
-        (self.progress)(self.so_far);
-        self.segments.push(SegmentRecord {
-            file: segment_file_name(number, &packed.sealed.sha256),
-            kind,
-            scope: scope.to_owned(),
-            sha256: packed.sealed.sha256,
-            packed_bytes: packed.sealed.bytes,
-            tar_bytes: packed.tar_bytes,
-            entries: packed.entries,
-            list_bytes: packed.list.len() as u64,
-        });
-        Ok(())
-    }
-
-    fn end(&mut self, number: u32, options: &PackOptions) -> Result<(), PackError> {
-        let write = || {
-            let out = self.sink.begin(Stream::Segment(number))?;
-            let mut segment = SegmentBuilder::new(out, options.level)?;
-            segment.end_stream()?;
-            segment.finish()
+        let scope = Scope {
+            kind: SegmentKind::Rest,
+            name: ".".to_owned(),
         };
-        let packed = write()
-            .map_err(SegmentError::Write)
-            .map_err(|source| PackError::Segment { number, source })?;
-        self.put(number, SegmentKind::End, ".", &packed)
-    }
-
-    fn finish(self, left: Left) -> Result<TreeRecord, PackError> {
-        let sealed = self.list.seal().map_err(PackError::List)?;
-        Ok(TreeRecord {
-            name: String::new(),
-            rules: self.rules.to_owned(),
-            segments: self.segments,
-            list_sha256: sealed.sha256,
-            counts: self.counts,
-            skipped: left.skipped,
-            skipped_total: left.skipped_total,
-            sockets: left.sockets,
-            changed: self.changed,
-        })
-    }
+        keep(sink, 1, segment, &scope, None)?;
+        sink.place(Next::Stream(1))?;
+        end(sink, 2, options.level)
+    };
+    write().map_err(|source| PackError::Segment {
+        number: 1,
+        source: SegmentError::Write(source),
+    })?;
+    Ok(Ending {
+        rules: "memory".to_owned(),
+        skipped: Vec::new(),
+        skipped_total: 0,
+        sockets: 0,
+        changed: Vec::new(),
+        freeze: None,
+        databases: Vec::new(),
+    })
 }

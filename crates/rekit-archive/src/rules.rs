@@ -31,6 +31,8 @@ pub struct Rules {
     pub name: &'static str,
     /// The first that fits counts.
     pub rules: Vec<Rule>,
+    /// Which files are bbolt databases, for the manifest; `*` stands for one name.
+    pub databases: &'static [&'static str],
 }
 
 impl Rules {
@@ -71,6 +73,7 @@ pub fn plain_rules() -> Rules {
     Rules {
         name: "plain",
         rules: Vec::new(),
+        databases: &[],
     }
 }
 
@@ -84,6 +87,13 @@ pub fn buildkit_state_rules() -> Rules {
     };
     Rules {
         name: "buildkit-state",
+        databases: &[
+            "cache.db",
+            "history.db",
+            "*/metadata_v2.db",
+            "*/containerdmeta.db",
+            "*/snapshots/metadata.db",
+        ],
         rules: vec![
             rule("buildkitd.lock", Skip, "lock of a running daemon"),
             rule("cache-debug.db", Skip, "debug record, recreated"),

@@ -58,6 +58,12 @@ impl Content for [u8] {
     }
 }
 
+impl Content for Vec<u8> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.as_slice().read_at(buffer, offset)
+    }
+}
+
 /// What a finished segment came to.
 pub(crate) struct Packed {
     pub(crate) sealed: Sealed,

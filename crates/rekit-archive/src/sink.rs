@@ -1,21 +1,17 @@
 //! Where packed bytes go: files of an archive, or frames of the wire.
+//!
+//! A segment is first written and kept, in any order, by any thread; then it is placed, in the order of the tar stream.
+//! What is kept but never placed was packed ahead and has changed since.
 
 use std::io::{self, Write};
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digest;
-use crate::manifest::SegmentRecord;
+use crate::manifest::{Counts, SegmentKind, SegmentRecord};
 
-/// Which stream of a tree the bytes belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// A segment, by its number from 1.
-    Segment(u32),
-    /// The list of files.
-    List,
-}
-
-/// What a finished stream came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a finished stream of bytes came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     /// The digest of its bytes.
     pub sha256: Digest,
@@ -23,16 +19,56 @@ pub struct Sealed {
     pub bytes: u64,
 }
 
-/// Takes one stream.
+/// Takes the bytes of one segment. One that is dropped before it is sealed leaves nothing.
 pub trait StreamWriter: Write + Send {
-    /// Ends the stream.
+    /// Ends the bytes.
     fn seal(self: Box<Self>) -> io::Result<Sealed>;
 }
 
-/// Takes the streams of one tree. Several segments may be open at once, in several threads.
+/// A segment whose bytes are written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSegment {
+    /// The number of its stream.
+    pub stream: u32,
+    /// Why it is a segment of its own.
+    pub kind: SegmentKind,
+    /// The directory or the group; `.` for the rest.
+    pub scope: String,
+    /// What the stream came to.
+    pub sealed: Sealed,
+    /// The length of its stretch of the tar stream.
+    pub tar_bytes: u64,
+    /// The number of entries.
+    pub entries: u64,
+    /// What it holds.
+    pub counts: Counts,
+    /// The digest of what the walk saw.
+    pub seen: Option<Digest>,
+}
+
+/// Which segment comes next in the tar stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Next {
+    /// One that was written to this stream.
+    Stream(u32),
+    /// One that is known from an earlier archive, or was packed ahead: by what the walk saw.
+    Seen(Digest),
+}
+
+/// Takes the segments of one tree. Several may be open at once, in several threads.
 pub trait Sink: Sync {
-    /// Begins a stream.
-    fn begin(&self, stream: Stream) -> io::Result<Box<dyn StreamWriter + '_>>;
+    /// Begins a segment; `stream` is a number that was not used before.
+    fn begin(&self, stream: u32) -> io::Result<Box<dyn StreamWriter + '_>>;
+    /// Returns true if a segment is known of which the walk saw the same.
+    fn has(&self, seen: &Digest) -> bool;
+    /// Keeps a segment, with its frame of the list of files.
+    fn keep(&self, segment: &NewSegment, list: &[u8]) -> io::Result<()>;
+    /// Puts the next segment of the tar stream in its place.
+    fn place(&self, next: Next) -> io::Result<()>;
+    /// Takes all out of their places again; what is kept stays.
+    fn restart(&self) -> io::Result<()>;
 }
 
 /// Returns the file name of a segment.

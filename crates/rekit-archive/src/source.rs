@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::beneath;
 use crate::entry::{Device, Entry, Extent, Kind};
+use crate::path::TreePath;
 use crate::segment::SegmentError;
 use crate::tar::MOST_EXTENTS;
 use crate::walk::Found;
@@ -48,7 +49,7 @@ impl Source {
                 false,
             )
         } else if found.is_file() {
-            let file = self.open_file(found).map_err(failed)?;
+            let file = self.open_file(&found.path).map_err(failed)?;
             let now = look(found, &file)?;
             let extents = extents(&file, &now).map_err(failed)?;
             let kind = Kind::File {
@@ -79,11 +80,11 @@ impl Source {
     }
 
     /// Opens without touching the access time, where that is allowed.
-    fn open_file(&self, found: &Found) -> io::Result<File> {
+    pub(crate) fn open_file(&self, path: &TreePath) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let directory = self.directory.as_fd();
-        let file = match beneath::open(directory, &found.path, flags | OFlags::NOATIME) {
-            Err(Errno::PERM) => beneath::open(directory, &found.path, flags)?,
+        let file = match beneath::open(directory, path, flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => beneath::open(directory, path, flags)?,
             result => result?,
         };
         Ok(File::from(file))

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -18,7 +17,7 @@ use crate::list::{self, FileRecord};
 use crate::manifest::{Counts, SegmentRecord, TreeRecord};
 use crate::order::Last;
 use crate::pack::Progress;
-use crate::pool::{LIST, hash_file};
+use crate::pool::{LIST, hash_file, read_frame};
 use crate::sums::SUMS;
 
 /// At most so many faults are kept.
@@ -266,6 +265,7 @@ fn check_segment(
     let (files, list_error) =
         files.map_or_else(|error| (Vec::new(), Some(error)), |files| (files, None));
     match check(file, segment, files, Before::Unknown, &mut OnlyLook) {
+        Ok(summary) if summary.counts != segment.counts => Err(FaultKind::Counts),
         Ok(summary) => list_error.map_or(Ok((segment.packed_bytes, summary)), |error| {
             Err(FaultKind::Unreadable(error))
         }),
@@ -274,20 +274,17 @@ fn check_segment(
     }
 }
 
-/// Reads the frame of one segment out of the list.
+/// Reads the lines of one segment out of the list.
 pub(crate) fn read_list(
     directory: &Path,
     segment: &SegmentRecord,
     offset: u64,
 ) -> io::Result<Vec<FileRecord>> {
-    let file = File::open(directory.join(LIST))?;
-    let end = offset
-        .checked_add(segment.list_bytes)
-        .filter(|end| file.metadata().is_ok_and(|is| *end <= is.len()));
-    let length = end.and_then(|_| usize::try_from(segment.list_bytes).ok());
-    let mut frame = vec![0; length.ok_or(io::ErrorKind::UnexpectedEof)?];
-    file.read_exact_at(&mut frame, offset)?;
-    list::unpack(&frame)
+    list::unpack(&read_frame(
+        &directory.join(LIST),
+        offset,
+        segment.list_bytes,
+    )?)
 }
 
 /// Joins the segments of a tree in their order, in whatever order they are done.

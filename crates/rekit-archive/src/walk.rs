@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::cut::{Cutter, Groups, Job, Scope};
+use crate::cut::{Cutter, Groups, Job, Scope, Work};
+use crate::digest::Hasher;
 use crate::entry::Time;
 use crate::manifest::{SegmentKind, Skipped};
 use crate::path::{PathError, TreePath};
 use crate::rules::{Rules, Treatment};
+use crate::staging::Staged;
 
 /// The manifest names at most so many places that were left out.
 const MOST_SKIPPED: usize = 10_000;
@@ -33,7 +36,7 @@ pub enum WalkError {
     },
     /// The root is no directory.
     #[error("`{0}` is not a directory")]
-    NoDirectory(PathBuf),
+    NoDirectory(TreePath),
     /// A path is too long for us.
     #[error("a path cannot be kept")]
     Path(#[source] PathError),
@@ -54,6 +57,10 @@ pub(crate) struct Found {
     pub(crate) device: u64,
     pub(crate) modified: Time,
     pub(crate) changed: Time,
+    /// The file system, the inode on it, and how many names that has.
+    pub(crate) file_system: u64,
+    pub(crate) inode: u64,
+    pub(crate) names: u64,
     /// An earlier name of the same thing.
     pub(crate) link: Option<TreePath>,
 }
@@ -74,12 +81,43 @@ impl Found {
             device: metadata.rdev(),
             modified: time(metadata.mtime(), metadata.mtime_nsec()),
             changed: time(metadata.ctime(), metadata.ctime_nsec()),
+            file_system: metadata.dev(),
+            inode: metadata.ino(),
+            names: metadata.nlink(),
             link: None,
         }
     }
 
     pub(crate) fn is_file(&self) -> bool {
         self.mode & 0o170_000 == 0o100_000
+    }
+
+    pub(crate) fn is_directory(&self) -> bool {
+        self.mode & 0o170_000 == 0o040_000
+    }
+
+    pub(crate) fn is_socket(&self) -> bool {
+        self.mode & 0o170_000 == 0o140_000
+    }
+
+    /// Adds all that tells whether it was changed to a digest.
+    pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
+        let link = self.link.as_ref().map(TreePath::as_bytes);
+        for text in [self.path.as_bytes(), link.unwrap_or_default()] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+        let Self {
+            modified, changed, ..
+        } = self;
+        let times =
+            [modified, changed].map(|time| [time.seconds.cast_unsigned(), time.nanoseconds.into()]);
+        let owner = u64::from(self.uid) << 32 | u64::from(self.gid);
+        let kind = u64::from(self.mode) << 1 | u64::from(link.is_some());
+        let numbers = [kind, owner, self.size, self.device, self.inode];
+        for number in numbers.iter().chain(times.as_flattened()) {
+            hasher.update(&number.to_le_bytes());
+        }
     }
 
     /// Returns true if nothing was written between the two looks.
@@ -97,9 +135,55 @@ pub(crate) struct Left {
     pub(crate) sockets: u64,
 }
 
+/// Where the walk looks. The tree as it is now, unless something was kept of how it was at another moment.
+pub(crate) trait Scene: Sync {
+    /// Returns the names in a directory, sorted by their bytes.
+    fn names(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>>;
+    /// Looks at a place.
+    fn look(&self, path: &TreePath) -> io::Result<Found>;
+    /// Returns what is to be done with a directory that is a segment of its own, where that was decided before.
+    fn decided(&self, _: &TreePath) -> Option<Vec<Work>> {
+        None
+    }
+    /// Returns what was set aside of a place.
+    fn staged(&self, _: &TreePath) -> Option<&Staged> {
+        None
+    }
+}
+
+/// The tree as it is now.
+pub(crate) struct Now {
+    pub(crate) root: PathBuf,
+}
+
+impl Scene for Now {
+    fn names(&self, path: &TreePath) -> io::Result<Vec<Vec<u8>>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path.below(&self.root))? {
+            names.push(entry?.file_name().into_vec());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn look(&self, path: &TreePath) -> io::Result<Found> {
+        let metadata = fs::symlink_metadata(path.below(&self.root))?;
+        Ok(Found::new(path.clone(), &metadata))
+    }
+}
+
+/// How to walk.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// What is left out and what is a segment of its own.
+    pub(crate) rules: &'a Rules,
+    /// Whether what vanishes meanwhile is passed over.
+    pub(crate) may_vanish: bool,
+}
+
 pub(crate) struct Walk<'a> {
-    root: PathBuf,
-    rules: &'a Rules,
+    scene: &'a dyn Scene,
+    way: Way<'a>,
     file_system: u64,
     cutter: Cutter,
     links: HashMap<(u64, u64), (TreePath, u64)>,
@@ -107,34 +191,35 @@ pub(crate) struct Walk<'a> {
     give: &'a mut dyn FnMut(Job) -> bool,
 }
 
-/// Walks the tree at `root`; `give` takes each segment and says whether to go on. Returns the next free number.
+/// Walks a tree from `path` on; `give` takes each segment and says whether to go on. Returns the next free number.
 pub(crate) fn walk(
-    root: PathBuf,
-    rules: &Rules,
+    scene: &dyn Scene,
+    path: &TreePath,
+    way: Way<'_>,
     give: &mut dyn FnMut(Job) -> bool,
 ) -> Result<(Left, u32), WalkError> {
     let failed = |source| WalkError::Read {
-        path: TreePath::default(),
+        path: path.clone(),
         source,
     };
-    let metadata = fs::symlink_metadata(&root).map_err(failed)?;
-    if !metadata.is_dir() {
-        return Err(WalkError::NoDirectory(root));
+    let found = scene.look(path).map_err(failed)?;
+    if !found.is_directory() {
+        return Err(WalkError::NoDirectory(path.clone()));
     }
     let scope = Arc::new(Scope {
         kind: SegmentKind::Rest,
         name: ".".to_owned(),
     });
     let mut walk = Walk {
-        root,
-        rules,
-        file_system: metadata.dev(),
+        scene,
+        way,
+        file_system: found.file_system,
         cutter: Cutter::new(Arc::clone(&scope)),
         links: HashMap::new(),
         left: Left::default(),
         give,
     };
-    walk.visit(&TreePath::default(), &metadata, &scope)?;
+    walk.visit(path, found, &scope)?;
     if let Some(job) = walk.cutter.end() {
         walk.hand_out(job)?;
     }
@@ -145,38 +230,35 @@ impl Walk<'_> {
     fn visit(
         &mut self,
         path: &TreePath,
-        metadata: &Metadata,
+        mut found: Found,
         scope: &Arc<Scope>,
     ) -> Result<(), WalkError> {
         TreePath::parse(&path.member_name()).map_err(WalkError::Path)?;
-        let rule = self.rules.rule_for(path.as_bytes());
+        let rule = self.way.rules.rule_for(path.as_bytes());
         let treatment = rule.map(|rule| rule.treatment);
         let reason = rule.map_or("", |rule| rule.reason);
-        if treatment == Some(Treatment::Skip) && !path.is_root() {
-            self.skip(path, reason);
-            return Ok(());
-        }
-        if metadata.file_type().is_socket() {
+        if found.is_socket() {
             self.left.sockets += 1;
             self.skip(path, "socket");
             return Ok(());
         }
-        let mut found = Found::new(path.clone(), metadata);
-        if !metadata.is_dir() {
-            found.link = self.earlier_name(path, metadata);
+        if !found.is_directory() {
+            found.link = self.earlier_name(&found);
             return self.push(scope, found);
         }
+        let is_elsewhere = found.file_system != self.file_system;
         let is_own = treatment == Some(Treatment::OwnSegment);
         let own = Scope {
             kind: SegmentKind::Own,
             name: path.to_string(),
         };
         let scope = if is_own { &Arc::new(own) } else { scope };
+        if is_own && let Some(works) = self.scene.decided(path) {
+            return self.hand_out_all(works, scope);
+        }
         self.push(scope, found)?;
         match treatment {
-            _ if metadata.dev() != self.file_system => {
-                self.skip_contents(path, "another file system is mounted here")
-            }
+            _ if is_elsewhere => self.skip_contents(path, "another file system is mounted here"),
             Some(Treatment::SkipContents) => self.skip_contents(path, reason),
             Some(Treatment::Group) => self.visit_group(path, scope),
             _ => self.visit_children(path, scope),
@@ -186,8 +268,9 @@ impl Walk<'_> {
     fn visit_children(&mut self, path: &TreePath, scope: &Arc<Scope>) -> Result<(), WalkError> {
         for name in self.names(path)? {
             let child = path.child(&name);
-            let metadata = self.look(&child)?;
-            self.visit(&child, &metadata, scope)?;
+            if let Some(found) = self.look(&child)? {
+                self.visit(&child, found, scope)?;
+            }
         }
         Ok(())
     }
@@ -195,23 +278,24 @@ impl Walk<'_> {
     fn visit_group(&mut self, path: &TreePath, scope: &Arc<Scope>) -> Result<(), WalkError> {
         let mut children = BTreeMap::new();
         for name in self.names(path)? {
-            let metadata = self.look(&path.child(&name))?;
-            children.insert(name, metadata);
+            if let Some(found) = self.look(&path.child(&name))? {
+                children.insert(name, found);
+            }
         }
         let sizes = children
             .iter()
-            .filter(|(_, metadata)| metadata.is_file())
-            .map(|(name, metadata)| (name.clone(), metadata.size()))
+            .filter(|(_, found)| found.is_file())
+            .map(|(name, found)| (name.clone(), found.size))
             .collect();
         let groups = Groups::new(&sizes);
         let mut group = Arc::clone(scope);
-        for (name, metadata) in &children {
-            let child = path.child(name);
-            if !metadata.is_file() {
-                self.visit(&child, metadata, scope)?;
+        for (name, found) in children {
+            let child = path.child(&name);
+            if !found.is_file() {
+                self.visit(&child, found, scope)?;
                 continue;
             }
-            let prefix = String::from_utf8_lossy(groups.prefix_of(name));
+            let prefix = String::from_utf8_lossy(groups.prefix_of(&name));
             let wanted = Scope {
                 kind: SegmentKind::Group,
                 name: format!("{path}/{prefix}*"),
@@ -219,39 +303,50 @@ impl Walk<'_> {
             if *group != wanted {
                 group = Arc::new(wanted);
             }
-            self.visit(&child, metadata, &group)?;
+            self.visit(&child, found, &group)?;
         }
         Ok(())
     }
 
     fn names(&self, path: &TreePath) -> Result<Vec<Vec<u8>>, WalkError> {
-        let failed = |source| WalkError::Read {
-            path: path.clone(),
-            source,
-        };
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path.below(&self.root)).map_err(failed)? {
-            names.push(entry.map_err(failed)?.file_name().into_vec());
+        match self.scene.names(path) {
+            Err(error) if self.may_pass_over(&error) => Ok(Vec::new()),
+            result => result.map_err(|source| WalkError::Read {
+                path: path.clone(),
+                source,
+            }),
         }
-        names.sort_unstable();
-        Ok(names)
     }
 
-    fn look(&self, path: &TreePath) -> Result<Metadata, WalkError> {
-        let failed = |source| WalkError::Read {
-            path: path.clone(),
-            source,
-        };
-        fs::symlink_metadata(path.below(&self.root)).map_err(failed)
+    /// Looks at a place, unless it is to be left out.
+    fn look(&mut self, path: &TreePath) -> Result<Option<Found>, WalkError> {
+        if let Some(rule) = self.way.rules.rule_for(path.as_bytes())
+            && rule.treatment == Treatment::Skip
+        {
+            self.skip(path, rule.reason);
+            return Ok(None);
+        }
+        match self.scene.look(path) {
+            Err(error) if self.may_pass_over(&error) => Ok(None),
+            result => result.map(Some).map_err(|source| WalkError::Read {
+                path: path.clone(),
+                source,
+            }),
+        }
     }
 
-    fn earlier_name(&mut self, path: &TreePath, metadata: &Metadata) -> Option<TreePath> {
-        if metadata.nlink() < 2 {
+    fn may_pass_over(&self, error: &io::Error) -> bool {
+        self.way.may_vanish && has_vanished(error)
+    }
+
+    fn earlier_name(&mut self, found: &Found) -> Option<TreePath> {
+        if found.names < 2 {
             return None;
         }
-        let key = (metadata.dev(), metadata.ino());
+        let key = (found.file_system, found.inode);
         let Some((first, left)) = self.links.get_mut(&key) else {
-            self.links.insert(key, (path.clone(), metadata.nlink() - 1));
+            self.links
+                .insert(key, (found.path.clone(), found.names - 1));
             return None;
         };
         let first = first.clone();
@@ -263,12 +358,7 @@ impl Walk<'_> {
     }
 
     fn skip_contents(&mut self, path: &TreePath, reason: &str) -> Result<(), WalkError> {
-        let failed = |source| WalkError::Read {
-            path: path.clone(),
-            source,
-        };
-        let mut children = fs::read_dir(path.below(&self.root)).map_err(failed)?;
-        if children.next().is_some() {
+        if !self.names(path)?.is_empty() {
             self.skip(path, reason);
         }
         Ok(())
@@ -290,6 +380,17 @@ impl Walk<'_> {
         ended.map_or(Ok(()), |job| self.hand_out(job))
     }
 
+    fn hand_out_all(&mut self, works: Vec<Work>, scope: &Arc<Scope>) -> Result<(), WalkError> {
+        if let Some(job) = self.cutter.end() {
+            self.hand_out(job)?;
+        }
+        for work in works {
+            let job = self.cutter.number(scope, work);
+            self.hand_out(job)?;
+        }
+        Ok(())
+    }
+
     fn hand_out(&mut self, job: Job) -> Result<(), WalkError> {
         if (self.give)(job) {
             Ok(())
@@ -297,4 +398,12 @@ impl Walk<'_> {
             Err(WalkError::Ended)
         }
     }
+}
+
+/// Returns true if a place is no longer there, or no longer what it was.
+pub(crate) fn has_vanished(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || error.raw_os_error() == Some(Errno::STALE.raw_os_error())
 }

@@ -12,11 +12,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::syncfs;
 use thiserror::Error;
 
+use crate::archive::{Archive, open};
 use crate::digest::Digest;
+use crate::live::{LiveError, Running, pack_live};
 use crate::manifest::{Consistency, FileInManifest, Manifest, SCHEMA, TreeRecord, VERSION};
-use crate::pack::{MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
+use crate::pack::{Ending, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
 use crate::pool::{self, LIST, TreeFiles, create_private};
 use crate::restore::{self, RESTORE};
+use crate::rules::Rules;
 use crate::sums::{self, SUMS, Sums};
 use crate::wire::{self, WireError};
 
@@ -49,6 +52,14 @@ pub enum WriteError {
         tree: String,
         /// The cause.
         source: PackError,
+    },
+    /// The state of a running daemon could not be packed.
+    #[error("could not copy the running state `{tree}`")]
+    Live {
+        /// The tree's name.
+        tree: String,
+        /// The cause.
+        source: LiveError,
     },
     /// A tree could not be received.
     #[error("could not receive tree `{tree}`")]
@@ -95,6 +106,18 @@ pub struct ArchiveWriter {
 pub(crate) fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(fits) && !name.starts_with(['.', '-'])
+}
+
+/// Returns the whole archives in `home` that have a tree packed by these rules.
+fn earlier(home: &Path, rules: &str) -> Vec<Archive> {
+    let has_tree = |archive: &Archive| {
+        let mut trees = archive.manifest().trees.iter();
+        trees.any(|tree| tree.rules == rules)
+    };
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    // What is no archive, or a damaged one, only makes the next one dearer.
+    let archives = entries.filter_map(|entry| open(&entry.path()).ok());
+    archives.filter(has_tree).collect()
 }
 
 /// Takes away what a writer that was killed left of the archive `id`. The pool keeps what others use.
@@ -145,13 +168,34 @@ impl ArchiveWriter {
         options: &PackOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<&TreeRecord, WriteError> {
-        let files = self.begin_tree(name)?;
-        let packed = pack(source, options, &files, progress);
-        let record = packed.map_err(|source| WriteError::Pack {
+        let tree = self.begin_tree(name, Some(&options.rules))?;
+        let packed = pack(source, options, &tree, progress);
+        let ending = packed.map_err(|source| WriteError::Pack {
             tree: name.to_owned(),
             source,
         })?;
-        self.end_tree(name, record)
+        self.end_tree(name, tree, ending)
+    }
+
+    /// Packs a state while its daemon runs.
+    pub fn add_live_tree(
+        &mut self,
+        name: &str,
+        running: Running<'_>,
+        options: &PackOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<&TreeRecord, WriteError> {
+        let tree = self.begin_tree(name, Some(&options.rules))?;
+        let staging = tree.staging().map_err(|source| WriteError::Write {
+            path: self.partial.clone(),
+            source,
+        })?;
+        let packed = pack_live(running, options, (&tree, staging), progress);
+        let ending = packed.map_err(|source| WriteError::Live {
+            tree: name.to_owned(),
+            source,
+        })?;
+        self.end_tree(name, tree, ending)
     }
 
     /// Packs files from memory as a tree.
@@ -160,29 +204,31 @@ impl ArchiveWriter {
         name: &str,
         files: &[MemoryFile],
     ) -> Result<&TreeRecord, WriteError> {
-        let sink = self.begin_tree(name)?;
-        let packed = pack_memory(files, &PackOptions::default(), &sink);
-        let record = packed.map_err(|source| WriteError::Pack {
+        let tree = self.begin_tree(name, None)?;
+        let packed = pack_memory(files, &PackOptions::default(), &tree);
+        let ending = packed.map_err(|source| WriteError::Pack {
             tree: name.to_owned(),
             source,
         })?;
-        self.end_tree(name, record)
+        self.end_tree(name, tree, ending)
     }
 
-    /// Takes a tree that the helper packs at the other end of `reader`.
+    /// Takes a tree that the helper packs at the other end of `reader` and `writer`.
     pub fn receive_tree(
         &mut self,
         name: &str,
-        reader: &mut dyn Read,
+        rules: &Rules,
+        (reader, writer): (&mut dyn Read, &mut dyn Write),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<&TreeRecord, WriteError> {
-        let files = self.begin_tree(name)?;
-        let received = wire::receive(reader, &files, progress);
-        let record = received.map_err(|source| WriteError::Receive {
+        let tree = self.begin_tree(name, Some(rules))?;
+        let failed = |source| WriteError::Receive {
             tree: name.to_owned(),
             source,
-        })?;
-        self.end_tree(name, record)
+        };
+        wire::tell_known(&tree.known(), writer).map_err(failed)?;
+        let ending = wire::receive(reader, &tree, progress).map_err(failed)?;
+        self.end_tree(name, tree, ending)
     }
 
     /// Adds a further file.
@@ -255,20 +301,37 @@ impl ArchiveWriter {
         File::open(&self.home)?.sync_all()
     }
 
-    fn begin_tree(&mut self, name: &str) -> Result<TreeFiles, WriteError> {
+    /// Begins a tree; with rules, what earlier archives hold of such a tree need not be packed again.
+    fn begin_tree(&self, name: &str, rules: Option<&Rules>) -> Result<TreeFiles, WriteError> {
         let taken = self.trees.iter().any(|tree| tree.name == name);
         if !is_name(name) || taken {
             return Err(WriteError::Name(name.to_owned()));
         }
         let directory = self.partial.join("trees").join(name);
+        let ahead = self.partial.join("ahead");
         make_directory(&directory)?;
-        Ok(TreeFiles {
-            directory,
-            pool: self.home.join("pool"),
+        make_directory(&ahead)?;
+        let earlier = rules.map(|rules| earlier(&self.home, rules.name));
+        let earlier = earlier.unwrap_or_default();
+        let tree = TreeFiles::create(directory.clone(), ahead, self.home.join("pool"), &earlier);
+        tree.map_err(|source| WriteError::Write {
+            path: directory,
+            source,
         })
     }
 
-    fn end_tree(&mut self, name: &str, mut record: TreeRecord) -> Result<&TreeRecord, WriteError> {
+    fn end_tree(
+        &mut self,
+        name: &str,
+        tree: TreeFiles,
+        ending: Ending,
+    ) -> Result<&TreeRecord, WriteError> {
+        let failed = |source| WriteError::Write {
+            path: self.partial.clone(),
+            source,
+        };
+        let mut record = tree.finish(ending).map_err(failed)?;
+        fs::remove_dir_all(self.partial.join("ahead")).map_err(failed)?;
         name.clone_into(&mut record.name);
         self.sums
             .insert(format!("trees/{name}/{LIST}"), record.list_sha256);

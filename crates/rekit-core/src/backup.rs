@@ -1,10 +1,9 @@
-//! Plans archives of builders: configuration, and each node's stopped state.
+//! Plans archives of builders: configuration, and each node's state, copied while it runs.
 
 use crate::{
-    draft::{Draft, Ground, Patience, place, volume_place},
-    goal::DrainGoal,
+    draft::{Draft, Ground, place, volume_place},
     inventory::{HostContainer, NodeRecord},
-    name::{HostId, HostPath, Platform},
+    name::{HostId, HostPath},
     plan::{Plan, Purpose},
     step::Action,
 };
@@ -71,40 +70,9 @@ fn archive_node(
         draft.leave_out(format!("node {}", record.name), "it has no state volume");
         return;
     };
-    let node = place(host, container, &record.name);
-    let runs = container.status == "running";
-    if runs {
-        draft.interrupt(format!(
-            "node {} stops while its state is archived, and starts again afterwards",
-            record.name
-        ));
-        draft.drain_and_stop(&node, Patience::of(&DrainGoal::default(), false));
-    }
-    draft.archive_state(
-        volume_place(host, volume),
-        runs.then(|| container.name.clone()),
-    );
-    if runs {
-        let restart_policy = container.restart_policy.clone();
-        draft.push(
-            "it goes on building",
-            Action::StartNode {
-                node,
-                restart_policy,
-            },
-        );
-        let platforms: Vec<Platform> = ground
-            .engine(host)
-            .and_then(|engine| format!("linux/{}", engine.architecture).parse().ok())
-            .into_iter()
-            .collect();
-        draft.push(
-            "a status word is no proof",
-            Action::ProbeNode {
-                host: host.clone(),
-                container: container.name.clone(),
-                platforms,
-            },
-        );
+    if container.status == "running" {
+        draft.copy_state(place(host, container, &record.name));
+    } else {
+        draft.archive_state(volume_place(host, volume), None);
     }
 }

@@ -137,12 +137,20 @@ pub fn check(plan: Plan) -> Result<CheckedPlan, Vec<PlanFault>> {
 /// No removal of state without its proof, and no proof that is older than the archive's last write.
 fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
     let mut verified: BTreeMap<StepId, &ArchiveId> = BTreeMap::new();
+    // What was built after such a copy is not in it.
+    let mut copied: Vec<&ArchiveId> = Vec::new();
     for step in steps {
         match &step.action {
             Action::VerifyArchive { archive } => {
                 verified.insert(step.id, archive);
             }
-            Action::ArchiveState { archive, .. } | Action::SaveConfiguration { archive, .. } => {
+            Action::ArchiveState { archive, .. }
+            | Action::CopyState { archive, .. }
+            | Action::SaveConfiguration { archive, .. } => {
+                copied.retain(|known| *known != archive);
+                if matches!(step.action, Action::CopyState { .. }) {
+                    copied.push(archive);
+                }
                 if let Some((&id, _)) = verified.iter().find(|(_, known)| **known == archive) {
                     faults.push(PlanFault::ChangedAfterProof {
                         step: step.id,
@@ -155,7 +163,9 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
                 archive,
                 verified_by,
                 ..
-            } if verified.get(verified_by).copied() != Some(archive) => {
+            } if verified.get(verified_by).copied() != Some(archive)
+                || copied.contains(&archive) =>
+            {
                 faults.push(PlanFault::Unproven {
                     step: step.id,
                     kind: step.action.kind(),

@@ -219,6 +219,25 @@ impl Draft {
         (archive, proof)
     }
 
+    /// Adds the steps that archive the state of a running node and prove the archive; returns the archive and the step of the proof.
+    pub fn copy_state(&mut self, node: NodePlace) -> (ArchiveId, StepId) {
+        let archive = self.archive_id(node.volume.as_str());
+        self.push(
+            "it goes on building; its daemon stands still for a moment",
+            Action::CopyState {
+                archive: archive.clone(),
+                node,
+            },
+        );
+        let proof = self.push(
+            "an archive counts once every byte was read back",
+            Action::VerifyArchive {
+                archive: archive.clone(),
+            },
+        );
+        (archive, proof)
+    }
+
     /// Returns the plan; without any step if none was added since the next one was `step`: what was saved before is saved for nothing.
     pub fn finish_unless_at(self, step: StepId) -> Plan {
         let idle = self.next_id() == step;

@@ -110,9 +110,9 @@ fn way_back(action: &Action) -> &'static str {
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => "changes nothing",
-        Action::SaveConfiguration { .. } | Action::ArchiveState { .. } => {
-            "the archive may stay; it only takes room"
-        }
+        Action::SaveConfiguration { .. }
+        | Action::ArchiveState { .. }
+        | Action::CopyState { .. } => "the archive may stay; it only takes room",
         Action::BootNode { .. } => "the new node is stopped and kept",
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }

@@ -216,6 +216,13 @@ pub enum Action {
         /// The container that must stay stopped meanwhile; `None` for an orphan volume.
         container: Option<ContainerName>,
     },
+    /// Archives the state of a running node, whose daemon stands still only for a moment.
+    CopyState {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The node, which goes on building.
+        node: NodePlace,
+    },
     /// Reads a whole archive back.
     VerifyArchive {
         /// The archive.
@@ -371,6 +378,7 @@ impl Action {
             Self::Drain { .. } => "drain",
             Self::StopNode { .. } => "stop-node",
             Self::ArchiveState { .. } => "archive-state",
+            Self::CopyState { .. } => "copy-state",
             Self::VerifyArchive { .. } => "verify-archive",
             Self::Park { .. } => "park",
             Self::RemoveContainer { .. } => "remove-container",
@@ -409,6 +417,9 @@ impl Action {
             Self::ArchiveState {
                 volume, archive, ..
             } => format!("volume {} → archive {archive}", volume.volume),
+            Self::CopyState { node, archive } => {
+                format!("volume {} → archive {archive}", node.volume)
+            }
             Self::VerifyArchive { archive } => format!("archive {archive}"),
             Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
             Self::RestoreVolume {

@@ -215,7 +215,9 @@ fn stage(stage: &Stage) -> &'static str {
 pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
     let folder = path_of(&plan.archives);
     let made = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::ArchiveState { archive, .. } => Some((step.id, archive, true)),
+        Action::ArchiveState { archive, .. } | Action::CopyState { archive, .. } => {
+            Some((step.id, archive, true))
+        }
         Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
         _ => None,
     });

@@ -56,7 +56,7 @@ pub enum WireError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
-    /// A stream begins: its number, 0 for the list.
+    /// A stream begins: its number.
     Begin = 1,
     /// Bytes of a stream: its number, the bytes.
     Data = 2,
@@ -64,7 +64,7 @@ pub(super) enum Tag {
     End = 3,
     /// How far the work is, as JSON.
     Progress = 4,
-    /// The record of the tree, as JSON.
+    /// The record of the tree to unpack, as JSON.
     Tree = 5,
     /// The lines of a segment in the list of files: its number, the frame of the list.
     Files = 6,
@@ -74,10 +74,22 @@ pub(super) enum Tag {
     Error = 8,
     /// The end: the digest of all before.
     Done = 9,
+    /// A stream is dropped: its number.
+    Drop = 10,
+    /// A segment is kept: the length of its record, the record as JSON, its frame of the list.
+    Keep = 11,
+    /// A segment is placed: which one, as JSON.
+    Place = 12,
+    /// What the other end knows: digests of 32 bytes.
+    Known = 13,
+    /// What the packed tree came to, as JSON.
+    Ending = 14,
+    /// All is taken out of its place again.
+    Restart = 15,
 }
 
 impl Tag {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 15] = [
         Self::Begin,
         Self::Data,
         Self::End,
@@ -87,6 +99,12 @@ impl Tag {
         Self::Unpacked,
         Self::Error,
         Self::Done,
+        Self::Drop,
+        Self::Keep,
+        Self::Place,
+        Self::Known,
+        Self::Ending,
+        Self::Restart,
     ];
 }
 

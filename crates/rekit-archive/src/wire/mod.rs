@@ -1,6 +1,7 @@
 //! A tree over a pipe, to and from the helper. Frames: one byte of kind, four bytes of length (big endian), the bytes.
 //!
-//! - Helper to host, `pack`: `begin`, `data`, `end` for each stream, `progress`, then `tree` and `done`; or `error`.
+//! - Host to helper, `pack`: `known`, `done`. Helper to host: `begin`, `data`, and `end` or `drop` for each stream, `keep` for one that has
+//!   ended, `place` for each segment in its order, `progress`; then `ending` and `done`; or `error`.
 //! - Host to helper, `unpack`: `tree`, then for each segment `files`, `data`…, `end`; then `done`. The helper answers
 //!   `progress`, then `unpacked` and `done`; or `error`.
 //!
@@ -12,4 +13,4 @@ mod send;
 
 pub use frame::WireError;
 pub use receive::{UnpackAnswer, answer, receive};
-pub use send::{pack_to, send, unpack_from};
+pub use send::{pack_live_to, pack_to, send, tell_known, unpack_from};

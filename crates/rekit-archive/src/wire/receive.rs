@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use super::frame::{FrameReader, Tag, WireError, number, unexpected};
-use crate::manifest::{Counts, TreeRecord};
-use crate::pack::Progress;
-use crate::sink::{Sealed, Sink, Stream, StreamWriter};
+use crate::manifest::Counts;
+use crate::pack::{Ending, Progress};
+use crate::sink::{NewSegment, Sealed, Sink, StreamWriter};
 
 /// At most so many streams may be open at once.
 const MOST_OPEN: usize = 64;
@@ -23,12 +23,12 @@ pub fn receive(
     reader: &mut dyn Read,
     sink: &dyn Sink,
     progress: &mut dyn FnMut(Progress),
-) -> Result<TreeRecord, WireError> {
+) -> Result<Ending, WireError> {
     let mut frames = FrameReader::new(reader);
     let mut bytes = Vec::new();
     let mut open: BTreeMap<u32, Box<dyn StreamWriter + '_>> = BTreeMap::new();
     let mut sealed: BTreeMap<u32, Sealed> = BTreeMap::new();
-    let mut tree: Option<TreeRecord> = None;
+    let mut ending: Option<Ending> = None;
     loop {
         let tag = frames.read(&mut bytes)?;
         match tag {
@@ -38,12 +38,7 @@ pub fn receive(
                 if !is_new || open.len() >= MOST_OPEN {
                     return Err(unexpected(tag, &bytes));
                 }
-                let stream = if number == 0 {
-                    Stream::List
-                } else {
-                    Stream::Segment(number)
-                };
-                open.insert(number, sink.begin(stream).map_err(WireError::Sink)?);
+                open.insert(number, sink.begin(number).map_err(WireError::Sink)?);
             }
             Tag::Data => {
                 let (number, data) = number(tag, &bytes)?;
@@ -59,34 +54,44 @@ pub fn receive(
                     .ok_or_else(|| unexpected(tag, &bytes))?;
                 sealed.insert(number, stream.seal().map_err(WireError::Sink)?);
             }
+            Tag::Drop => {
+                let (number, _) = number(tag, &bytes)?;
+                open.remove(&number)
+                    .ok_or_else(|| unexpected(tag, &bytes))?;
+            }
+            Tag::Keep => {
+                let (segment, list) = kept(tag, &bytes)?;
+                if sealed.remove(&segment.stream) != Some(segment.sealed) {
+                    return Err(WireError::Damaged);
+                }
+                sink.keep(&segment, list).map_err(WireError::Sink)?;
+            }
+            Tag::Place => {
+                let next = serde_json::from_slice(&bytes).map_err(WireError::Record)?;
+                sink.place(next).map_err(WireError::Sink)?;
+            }
+            Tag::Restart => sink.restart().map_err(WireError::Sink)?,
             Tag::Progress => progress(numbers(tag, &bytes)?),
-            Tag::Tree => tree = Some(serde_json::from_slice(&bytes).map_err(WireError::Record)?),
-            Tag::Done if open.is_empty() => {
-                let tree = tree.ok_or_else(|| unexpected(tag, &bytes))?;
-                return if agrees(&tree, &sealed) {
-                    Ok(tree)
-                } else {
-                    Err(WireError::Damaged)
-                };
+            Tag::Ending => {
+                ending = Some(serde_json::from_slice(&bytes).map_err(WireError::Record)?);
+            }
+            Tag::Done if open.is_empty() && sealed.is_empty() => {
+                return ending.ok_or_else(|| unexpected(tag, &bytes));
             }
             _ => return Err(unexpected(tag, &bytes)),
         }
     }
 }
 
-/// Compares the helper's record with what arrived.
-fn agrees(tree: &TreeRecord, sealed: &BTreeMap<u32, Sealed>) -> bool {
-    let list = sealed
-        .get(&0)
-        .is_some_and(|list| list.sha256 == tree.list_sha256);
-    let segments = (1_u32..).zip(&tree.segments).all(|(number, segment)| {
-        let expected = Sealed {
-            sha256: segment.sha256,
-            bytes: segment.packed_bytes,
-        };
-        sealed.get(&number) == Some(&expected)
-    });
-    list && segments && sealed.len() == tree.segments.len() + 1
+/// Splits a record and its frame of the list.
+fn kept(tag: Tag, bytes: &[u8]) -> Result<(NewSegment, &[u8]), WireError> {
+    let (length, rest) = number(tag, bytes)?;
+    let parts = usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(length));
+    let (json, list) = parts.ok_or_else(|| unexpected(tag, bytes))?;
+    let segment = serde_json::from_slice(json).map_err(WireError::Record)?;
+    Ok((segment, list))
 }
 
 /// Reads what the helper that unpacks answers.

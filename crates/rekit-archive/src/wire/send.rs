@@ -1,5 +1,6 @@
 //! The sending ends: the helper that packs, and the host that has something to unpack.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -8,44 +9,70 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::frame::{FrameReader, FrameWriter, Tag, WireError, number, unexpected};
 use crate::archive::Archive;
-use crate::digest::Hasher;
+use crate::digest::{Digest, Hasher};
 use crate::list::{self, FileRecord};
+use crate::live::{Running, pack_live};
 use crate::manifest::{SegmentRecord, TreeRecord};
-use crate::pack::{PackOptions, Progress, pack};
+use crate::pack::{Ending, PackOptions, Progress, pack};
 use crate::pool::LIST;
-use crate::sink::{Sealed, Sink, Stream, StreamWriter};
+use crate::sink::{NewSegment, Next, Sealed, Sink, StreamWriter};
 use crate::unpack::{Segments, UnpackOptions, unpack_segments};
 
-/// Streams as frames. Workers share the pipe.
+/// Segments as frames. Workers share the pipe.
 struct FrameSink<W> {
     out: Mutex<FrameWriter<W>>,
+    known: Mutex<HashSet<Digest>>,
 }
 
-struct FrameStream<'a, W> {
+struct FrameStream<'a, W: Write> {
     sink: &'a FrameSink<W>,
     number: [u8; 4],
     hasher: Hasher,
+    is_sealed: bool,
 }
 
 impl<W: Write> FrameSink<W> {
     fn out(&self) -> MutexGuard<'_, FrameWriter<W>> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<W: Write + Send> Sink for FrameSink<W> {
-    fn begin(&self, stream: Stream) -> io::Result<Box<dyn StreamWriter + '_>> {
-        let number = match stream {
-            Stream::List => 0_u32,
-            Stream::Segment(number) => number,
-        };
-        let number = number.to_be_bytes();
+    fn begin(&self, stream: u32) -> io::Result<Box<dyn StreamWriter + '_>> {
+        let number = stream.to_be_bytes();
         self.out().write(Tag::Begin, &number, &[])?;
         Ok(Box::new(FrameStream {
             sink: self,
             number,
             hasher: Hasher::default(),
+            is_sealed: false,
         }))
+    }
+
+    fn has(&self, seen: &Digest) -> bool {
+        self.known().contains(seen)
+    }
+
+    fn keep(&self, segment: &NewSegment, list: &[u8]) -> io::Result<()> {
+        let json = serde_json::to_vec(segment)?;
+        let length = u32::try_from(json.len()).map_err(io::Error::other)?;
+        let head = [&length.to_be_bytes(), &json[..]].concat();
+        self.out().write(Tag::Keep, &head, list)?;
+        self.known().extend(segment.seen);
+        Ok(())
+    }
+
+    fn place(&self, next: Next) -> io::Result<()> {
+        let json = serde_json::to_vec(&next)?;
+        self.out().write(Tag::Place, &[], &json)
+    }
+
+    fn restart(&self) -> io::Result<()> {
+        self.out().write(Tag::Restart, &[], &[])
     }
 }
 
@@ -62,27 +89,91 @@ impl<W: Write + Send> Write for FrameStream<'_, W> {
 }
 
 impl<W: Write + Send> StreamWriter for FrameStream<'_, W> {
-    fn seal(self: Box<Self>) -> io::Result<Sealed> {
+    fn seal(mut self: Box<Self>) -> io::Result<Sealed> {
         self.sink.out().write(Tag::End, &self.number, &[])?;
-        let (sha256, bytes) = self.hasher.finish();
+        self.is_sealed = true;
+        let (sha256, bytes) = std::mem::take(&mut self.hasher).finish();
         Ok(Sealed { sha256, bytes })
     }
 }
 
-/// Packs the tree at `root` into `out`. A failure is also told to the other end.
-pub fn pack_to(root: &Path, options: &PackOptions, out: impl Write + Send) -> Result<(), String> {
+impl<W: Write> Drop for FrameStream<'_, W> {
+    fn drop(&mut self) {
+        if !self.is_sealed {
+            // A broken pipe shows at the next segment.
+            let _later = self.sink.out().write(Tag::Drop, &self.number, &[]);
+        }
+    }
+}
+
+/// Tells the helper, before it packs, what need not be packed again.
+pub fn tell_known(known: &[Digest], out: &mut dyn Write) -> Result<(), WireError> {
+    let mut out = FrameWriter::new(out);
+    let bytes: Vec<u8> = known.iter().flat_map(Digest::bytes).collect();
+    out.write(Tag::Known, &[], &bytes)
+        .and_then(|()| out.done())
+        .map_err(WireError::Write)
+}
+
+fn hear_known(input: &mut dyn Read) -> Result<HashSet<Digest>, WireError> {
+    let mut frames = FrameReader::new(input);
+    let mut bytes = Vec::new();
+    let mut known = HashSet::new();
+    loop {
+        match frames.read(&mut bytes)? {
+            Tag::Known => known.extend(bytes.as_chunks().0.iter().copied().map(Digest::from_bytes)),
+            Tag::Done => return Ok(known),
+            tag => return Err(unexpected(tag, &bytes)),
+        }
+    }
+}
+
+/// Packs the tree at `root` into `out`, but for what the other end knows. A failure is also told to the other end.
+pub fn pack_to(
+    root: &Path,
+    options: &PackOptions,
+    input: &mut dyn Read,
+    out: impl Write + Send,
+) -> Result<(), String> {
+    tell_packing(input, out, |sink, progress| {
+        pack(root, options, sink, progress).map_err(|error| chain(&error))
+    })
+}
+
+/// Packs a state into `out` while its daemon runs. `staging` is an empty file in which contents may be set aside.
+pub fn pack_live_to(
+    running: Running<'_>,
+    options: &PackOptions,
+    staging: File,
+    input: &mut dyn Read,
+    out: impl Write + Send,
+) -> Result<(), String> {
+    tell_packing(input, out, |sink, progress| {
+        let packed = pack_live(running, options, (sink, staging), progress);
+        packed.map_err(|error| chain(&error))
+    })
+}
+
+/// Carries what `work` packs to the other end.
+fn tell_packing(
+    input: &mut dyn Read,
+    out: impl Write + Send,
+    work: impl FnOnce(&dyn Sink, &mut dyn FnMut(Progress)) -> Result<Ending, String>,
+) -> Result<(), String> {
+    let known = hear_known(input).map_err(|error| chain(&error))?;
     let sink = FrameSink {
         out: Mutex::new(FrameWriter::new(out)),
+        known: Mutex::new(known),
     };
     let mut progress = |progress: Progress| {
         // A broken pipe shows at the next segment.
         let _later = tell_progress(&mut sink.out(), progress);
     };
-    let packed = pack(root, options, &sink, &mut progress).map_err(|error| chain(&error));
-    let told = packed.and_then(|tree| {
-        let json = serde_json::to_vec(&tree).map_err(|error| error.to_string())?;
+    let packed = work(&sink, &mut progress);
+    let told = packed.and_then(|ending| {
+        let json = serde_json::to_vec(&ending).map_err(|error| error.to_string())?;
         let mut out = sink.out();
-        out.write(Tag::Tree, &[], &json)
+        out.write(Tag::Ending, &[], &json)
             .and_then(|()| out.done())
             .map_err(|error| error.to_string())
     });

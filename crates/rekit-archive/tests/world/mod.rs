@@ -323,3 +323,11 @@ impl One<'_> {
         Some(self.path.to_owned())
     }
 }
+
+/// Returns the trees without what depends on when they were packed.
+pub(crate) fn timeless(archive: &rekit_archive::Archive) -> Vec<rekit_archive::TreeRecord> {
+    let mut trees = archive.manifest().trees.clone();
+    let segments = trees.iter_mut().flat_map(|tree| &mut tree.segments);
+    segments.for_each(|segment| segment.seen = None);
+    trees
+}

@@ -3,11 +3,11 @@
 use rekit_core::{
     name::{ArchiveId, ContainerName, HostPath},
     next::Observed,
-    step::VolumePlace,
+    step::{NodePlace, VolumePlace},
     undo::Outcome,
 };
 
-use super::{Scene, is_running, removal::same_volume};
+use super::{Scene, is_running, removal::same_volume, same_container};
 use crate::world::{ArchiveState, Archived, ChangeWorld, ReadWorld, WorldError};
 
 pub(super) async fn observe<W: ReadWorld>(
@@ -43,6 +43,22 @@ pub(super) async fn observe_state<W: ReadWorld>(
     }
 }
 
+pub(super) async fn observe_copy<W: ReadWorld>(
+    archive: &ArchiveId,
+    node: &NodePlace,
+    scene: &Scene<'_>,
+    world: &W,
+) -> Result<Observed, WorldError> {
+    if let Err(foreign) = same_container(node, world).await? {
+        return Ok(foreign);
+    }
+    if !is_running(&node.host, &node.container, world).await? {
+        let what = format!("container `{}` was stopped", node.container);
+        return Ok(Observed::Foreign(what));
+    }
+    observe(archive, scene, world).await
+}
+
 pub(super) async fn observe_proof<W: ReadWorld>(
     archive: &ArchiveId,
     world: &W,
@@ -73,6 +89,14 @@ pub(super) async fn archive_state<W: ChangeWorld>(
             .archive_state(archive, &volume.host, &volume.volume)
             .await?,
     ))
+}
+
+pub(super) async fn copy_state<W: ChangeWorld>(
+    archive: &ArchiveId,
+    node: &NodePlace,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    Ok(archived(world.copy_state(archive, node).await?))
 }
 
 pub(super) async fn verify<W: ChangeWorld>(

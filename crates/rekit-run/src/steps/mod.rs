@@ -80,6 +80,9 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             volume,
             container,
         } => archive::observe_state(archive, volume, container.as_ref(), scene, world).await,
+        Action::CopyState { archive, node } => {
+            archive::observe_copy(archive, node, scene, world).await
+        }
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::observe_volume(volume, world).await,
@@ -115,11 +118,11 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::StopNode { node, .. } | Action::Park { node } | Action::StartNode { node, .. } => {
             node::prepare_undo(node, world).await
         }
-        Action::SaveConfiguration { archive, .. } | Action::ArchiveState { archive, .. } => {
-            Ok(Undo::DropPartialArchive {
-                archive: archive.clone(),
-            })
-        }
+        Action::SaveConfiguration { archive, .. }
+        | Action::ArchiveState { archive, .. }
+        | Action::CopyState { archive, .. } => Ok(Undo::DropPartialArchive {
+            archive: archive.clone(),
+        }),
         Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
         Action::RemoveVolume {
             volume, archive, ..
@@ -191,6 +194,7 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         Action::ArchiveState {
             archive, volume, ..
         } => archive::archive_state(archive, volume, world).await,
+        Action::CopyState { archive, node } => archive::copy_state(archive, node, world).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::remove_volume(volume, world).await,

@@ -110,7 +110,8 @@ pub(super) fn guard(action: &Action) -> Option<&NodePlace> {
         | Action::StopNode { node, .. }
         | Action::Park { node }
         | Action::RemoveContainer { node }
-        | Action::StartNode { node, .. } => Some(node),
+        | Action::StartNode { node, .. }
+        | Action::CopyState { node, .. } => Some(node),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use rekit_core::{
         VolumeName,
     },
     socket::DeadSocket,
-    step::{Claim, FileState, StateSource},
+    step::{Claim, FileState, NodePlace, StateSource},
 };
 
 use super::{
@@ -488,6 +488,10 @@ impl ChangeWorld for FakeWorld {
             .and_then(|volume| volume.content.clone())
             .unwrap_or_default();
         self.pack(archive, &content)
+    }
+
+    async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
+        self.archive_state(archive, &node.host, &node.volume).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {

@@ -20,7 +20,7 @@ use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{Claim, FileState, StateSource},
+    step::{Claim, FileState, NodePlace, StateSource},
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -209,6 +209,12 @@ pub trait ChangeWorld: ReadWorld {
         archive: &ArchiveId,
         host: &HostId,
         volume: &VolumeName,
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Archives the state of a running node; its daemon stands still only for a moment, whatever happens.
+    fn copy_state(
+        &mut self,
+        archive: &ArchiveId,
+        node: &NodePlace,
     ) -> impl Future<Output = Answer<Archived>>;
     /// Removes what there is of an archive that is not whole.
     fn drop_partial_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<()>>;

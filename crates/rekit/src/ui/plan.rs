@@ -28,19 +28,19 @@ pub(crate) struct Room {
 pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
     let mut room = Room::default();
     for step in &plan.steps {
-        let Action::ArchiveState { volume, .. } = &step.action else {
-            continue;
+        let (host, volume) = match &step.action {
+            Action::ArchiveState { volume, .. } => (&volume.host, &volume.volume),
+            Action::CopyState { node, .. } => (&node.host, &node.volume),
+            _ => continue,
         };
-        let engine = inventory
-            .host(&volume.host)
-            .and_then(|host| host.engine.known());
+        let engine = inventory.host(host).and_then(|host| host.engine.known());
         let found = engine
             .into_iter()
             .flat_map(|engine| &engine.volumes)
-            .find(|known| known.name == volume.volume);
+            .find(|known| &known.name == volume);
         match found.and_then(|found| found.size_bytes.known()) {
             Some(size) => room.needed = Some(room.needed.unwrap_or(0).saturating_add(*size)),
-            None => room.unknown.push(volume.volume.to_string()),
+            None => room.unknown.push(volume.to_string()),
         }
     }
     // The folder may be still to be made: the disk is that of the nearest folder that is there.

@@ -89,6 +89,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         | Action::Drain { .. }
         | Action::StopNode { .. }
         | Action::ArchiveState { .. }
+        | Action::CopyState { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => return None,
     };

@@ -25,10 +25,11 @@ use crate::{
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
-    /// Archive builders: their configuration, and each node's stopped state
+    /// Archive builders: their configuration, and each node's state
     ///
-    /// A node stops while its state is archived, once no build runs on it, and starts again afterwards. The last line on stdout is the
-    /// path of the last builder's archive.
+    /// Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
+    /// than a tenth of a second). What is known from earlier archives is not read again. The last line on stdout is the path of the
+    /// last builder's archive.
     Create {
         /// The builders; none named: all
         #[arg(value_name = "BUILDER")]

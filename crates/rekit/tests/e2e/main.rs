@@ -11,10 +11,10 @@
 mod bad_input;
 mod finalize;
 mod ladder;
+mod live;
 mod pieces;
 mod reinstall;
 mod rollback;
-
 mod story;
 mod support;
 mod without_root;

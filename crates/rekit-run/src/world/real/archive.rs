@@ -9,12 +9,13 @@ use std::{
 
 use rekit_archive::{
     ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, Owners, PackOptions, Progress,
-    TreePath, TreeRecord, UnpackOptions, buildkit_state_rules,
+    Running, TreePath, TreeRecord, UnpackOptions, buildkit_state_rules,
 };
 use rekit_buildkit::Engine;
 use rekit_core::{
     event::Event,
     name::{ArchiveId, Digest, HostPath, VolumeName},
+    step::NodePlace,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -168,7 +169,88 @@ impl Gathered {
     }
 }
 
-/// Archives the state in a volume: read directly where rekit may, else through a helper container.
+/// Archives the state of a running node: read directly where rekit may, else through a helper container.
+pub(super) async fn copy_state(
+    archives: &Path,
+    archive: &ArchiveId,
+    engine: &Engine,
+    node: &NodePlace,
+    listener: &dyn Fn(Event),
+) -> Answer<Archived> {
+    if state(archives, archive) == ArchiveState::Whole {
+        return counts(&archives.join(archive.as_str()));
+    }
+    discard(archives, archive)?;
+    let what = format!("container `{}` cannot be looked at", node.container);
+    let failed = |error| WorldError::failed(what.clone(), error);
+    let (container, _) = engine
+        .container_inspect(node.container.as_str())
+        .await
+        .map_err(failed)?;
+    let pid = u32::try_from(container.state.pid).unwrap_or(0);
+    if !container.state.running || pid == 0 {
+        let why = format!("container `{}` does not run", node.container);
+        return Err(WorldError::Refused { why });
+    }
+    let written =
+        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(written)?;
+    let description = helper::describe(engine, &node.volume).await?;
+    let root = helper::direct_path(engine, &node.volume).await?;
+    let root = root.filter(|_| helper::has_mounted(pid, &node.volume));
+    let writer = match root {
+        Some(root) => {
+            let watchdog = helper::watchdog(pid);
+            let mut watchdog = watchdog
+                .map_err(|error| WorldError::failed("the watchdog does not start", error))?;
+            let mut work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
+                let options = PackOptions::with(buildkit_state_rules());
+                let running = Running {
+                    root: &root,
+                    freezer: &mut watchdog,
+                };
+                let added = writer.add_live_tree(STATE_TREE, running, &options, progress);
+                added.map(drop).map(|()| writer)
+            };
+            let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
+            packed.map_err(written)?
+        }
+        None => helper::pack(engine, &node.volume, Some(pid), writer, listener).await?,
+    };
+    finish(
+        writer,
+        archive,
+        &node.volume,
+        &description,
+        Consistency::Frozen,
+    )?;
+    counts(&archives.join(archive.as_str()))
+}
+
+/// Adds what is known of the daemon, and finishes the archive of a state.
+fn finish(
+    mut writer: ArchiveWriter,
+    archive: &ArchiveId,
+    volume: &VolumeName,
+    description: &serde_json::Value,
+    consistency: Consistency,
+) -> Answer<()> {
+    let failed =
+        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    let bytes = serde_json::to_vec_pretty(description)
+        .map_err(|error| WorldError::failed("the description of the state", error))?;
+    writer
+        .add_file("description.json", &bytes)
+        .map_err(failed)?;
+    let metadata = json!({ "kind": "state", "volume": volume });
+    let metadata = MetadataOfArchive {
+        consistency,
+        metadata,
+    };
+    writer.finish(metadata).map(drop).map_err(failed)
+}
+
+/// Archives the stopped state in a volume: read directly where rekit may, else through a helper container.
 pub(super) async fn save_state(
     archives: &Path,
     archive: &ArchiveId,
@@ -184,7 +266,7 @@ pub(super) async fn save_state(
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
     let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
     let description = helper::describe(engine, volume).await?;
-    let (mut writer, consistency) = match helper::direct_path(engine, volume).await? {
+    let (writer, consistency) = match helper::direct_path(engine, volume).await? {
         Some(root) => {
             let open = root.join(DAEMON_LOCK).exists();
             let consistency = if open {
@@ -204,22 +286,11 @@ pub(super) async fn save_state(
             (packed.map_err(failed)?, consistency)
         }
         None => (
-            helper::pack(engine, volume, writer, listener).await?,
+            helper::pack(engine, volume, None, writer, listener).await?,
             seen_from_outside(&description),
         ),
     };
-    let bytes = serde_json::to_vec_pretty(&description)
-        .map_err(|error| WorldError::failed("the description of the state", error))?;
-    writer
-        .add_file("description.json", &bytes)
-        .map_err(failed)?;
-    let metadata = json!({ "kind": "state", "volume": volume });
-    writer
-        .finish(MetadataOfArchive {
-            consistency,
-            metadata,
-        })
-        .map_err(failed)?;
+    finish(writer, archive, volume, &description, consistency)?;
     counts(&archives.join(archive.as_str()))
 }
 

@@ -2,11 +2,16 @@
 //!
 //! Invariants: nothing is pulled, no TTY, log driver `none`; the container has no network and is gone afterwards.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{Read, Write},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+};
 
-use rekit_archive::{Archive, ArchiveWriter, wire};
+use rekit_archive::{Archive, ArchiveWriter, Watchdog, buildkit_state_rules, wire};
 use rekit_buildkit::{Engine, Filters};
 use rekit_core::{event::Event, name::VolumeName};
+use rustix::fs::MemfdFlags;
 use serde_json::{Value, json};
 use tokio_util::io::SyncIoBridge;
 
@@ -45,20 +50,43 @@ fn is_this_machine(data_root: &str, id: &str) -> bool {
     !id.is_empty() && written.is_ok_and(|written| written.trim() == id)
 }
 
-/// Packs a volume's state through the helper.
+/// Returns true if the process of this number, as this process sees it, has the volume mounted.
+pub(super) fn has_mounted(pid: u32, volume: &VolumeName) -> bool {
+    let place = format!("/volumes/{volume}/_data");
+    let table = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"));
+    table.is_ok_and(|table| {
+        table
+            .split([' ', '\n'])
+            .any(|field| field.ends_with(&place))
+    })
+}
+
+/// Starts the helper on this machine as the watchdog of the daemon that `pid` leads.
+pub(super) fn watchdog(pid: u32) -> std::io::Result<Watchdog> {
+    let memory = rustix::fs::memfd_create("rekit-watchdog", MemfdFlags::CLOEXEC)?;
+    let mut program = std::fs::File::from(memory);
+    program.write_all(HELPER)?;
+    let path = format!("/proc/self/fd/{}", program.as_raw_fd());
+    Watchdog::start(Path::new(&path), pid)
+}
+
+/// Packs a volume's state through the helper; while the daemon that `running` leads runs, if it does.
 pub(super) async fn pack(
     engine: &Engine,
     volume: &VolumeName,
+    running: Option<u32>,
     writer: ArchiveWriter,
     listener: &dyn Fn(Event),
 ) -> Answer<ArchiveWriter> {
-    let container = Helper::create(
-        engine,
-        volume,
-        &["pack", ROOT, "--rules", "buildkit-state"],
-        false,
-    )
-    .await?;
+    let pid = running.map(|pid| pid.to_string());
+    let mut arguments = vec!["pack", ROOT, "--rules", "buildkit-state"];
+    arguments.extend(pid.iter().flat_map(|pid| ["--live", pid]));
+    let view = if pid.is_some() {
+        View::WithProcesses
+    } else {
+        View::ReadOnly
+    };
+    let container = Helper::create(engine, volume, &arguments, view).await?;
     let packed = container.pack(writer, listener).await;
     container.remove().await;
     packed
@@ -71,7 +99,7 @@ pub(super) async fn unpack(
     archive: Archive,
     listener: &dyn Fn(Event),
 ) -> Answer<()> {
-    let container = Helper::create(engine, volume, &["unpack", ROOT], true).await?;
+    let container = Helper::create(engine, volume, &["unpack", ROOT], View::Writable).await?;
     let unpacked = container.unpack(archive, listener).await;
     container.remove().await;
     unpacked
@@ -96,6 +124,17 @@ pub(super) async fn describe(engine: &Engine, volume: &VolumeName) -> Answer<Val
     Ok(json!({ "volume": facts, "containers": containers }))
 }
 
+/// What a helper sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// The volume, to read.
+    ReadOnly,
+    /// The volume, to read, and the processes of the engine's machine.
+    WithProcesses,
+    /// The volume, to write.
+    Writable,
+}
+
 /// A helper's container.
 struct Helper {
     engine: Engine,
@@ -108,11 +147,11 @@ impl Helper {
         engine: &Engine,
         volume: &VolumeName,
         arguments: &[&str],
-        writable: bool,
+        view: View,
     ) -> Answer<Self> {
         let what = format!("a helper container for volume `{volume}` cannot be made");
         let failed = |error| WorldError::failed(what.clone(), error);
-        let body = json!({
+        let mut body = json!({
             "Image": image(engine, volume).await?,
             "Entrypoint": ["/rekit-archive-helper"],
             "Cmd": arguments,
@@ -125,9 +164,16 @@ impl Helper {
                 "Privileged": true,
                 "NetworkMode": "none",
                 "LogConfig": { "Type": "none" },
-                "Mounts": [{ "Type": "volume", "Source": volume.as_str(), "Target": ROOT, "ReadOnly": !writable }],
+                "Mounts": [{ "Type": "volume", "Source": volume.as_str(), "Target": ROOT, "ReadOnly": view != View::Writable }],
             },
         });
+        if view == View::WithProcesses {
+            // Not the daemon's own process space: there nobody can stop its first process.
+            body["HostConfig"]["PidMode"] = Value::from("host");
+            if has_user_namespaces(engine).await? {
+                body["HostConfig"]["UsernsMode"] = Value::from("host");
+            }
+        }
         let name = format!("rekit-helper-{}-{}", std::process::id(), volume);
         let id = engine
             .container_create(&name, &body)
@@ -168,10 +214,12 @@ impl Helper {
             .container_start(&self.id)
             .await
             .map_err(failed)?;
-        let mut reader = SyncIoBridge::new(stream);
+        let (reader, sender) = tokio::io::split(stream);
+        let (mut reader, mut sender) = (SyncIoBridge::new(reader), SyncIoBridge::new(sender));
         let work = move |progress: &mut dyn FnMut(rekit_archive::Progress)| {
+            let ends: (&mut dyn Read, &mut dyn Write) = (&mut reader, &mut sender);
             writer
-                .receive_tree(STATE_TREE, &mut reader, progress)
+                .receive_tree(STATE_TREE, &buildkit_state_rules(), ends, progress)
                 .map(drop)
                 .map(|()| writer)
         };
@@ -236,6 +284,14 @@ impl Helper {
         // A container that cannot be removed has a label by which `rekit doctor` knows it.
         drop(self.engine.container_remove(&self.id, true, true).await);
     }
+}
+
+async fn has_user_namespaces(engine: &Engine) -> Answer<bool> {
+    let info = engine.info().await;
+    let (info, _) =
+        info.map_err(|error| WorldError::failed("the engine does not answer", error))?;
+    let mut options = info.security_options.iter();
+    Ok(options.any(|option| option.contains("name=userns")))
 }
 
 /// Returns an image that is there: the one of the volume's own container, else a BuildKit image, else any.

@@ -22,7 +22,7 @@ use rekit_core::{
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{Claim, FileState, StateSource},
+    step::{Claim, FileState, NodePlace, StateSource},
 };
 
 use super::{
@@ -340,6 +340,11 @@ impl ChangeWorld for RealWorld<'_> {
     ) -> Answer<Archived> {
         let engine = self.engine(host).await?;
         archive::save_state(&self.archives, archive, &engine, volume, self.listener).await
+    }
+
+    async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
+        let engine = self.engine(&node.host).await?;
+        archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {

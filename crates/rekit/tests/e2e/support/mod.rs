@@ -2,10 +2,12 @@
 
 mod answer;
 mod build;
+mod client;
 mod machine;
 mod world;
 
 pub(crate) use answer::Answer;
 pub(crate) use build::Export;
+pub(crate) use client::Seen;
 pub(crate) use machine::Machine;
 pub(crate) use world::{World, differences, remnants};
