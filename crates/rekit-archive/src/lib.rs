@@ -28,6 +28,7 @@ mod pack;
 mod path;
 mod place;
 mod pool;
+mod removal;
 mod restore;
 mod rules;
 mod segment;
@@ -50,6 +51,7 @@ pub use manifest::{
 pub use pack::{Changes, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
 pub use path::{PathError, TreePath};
 pub use pool::sweep;
+pub use removal::{removable_bytes, remove};
 pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
 pub use segment::SegmentError;
 pub use sink::{Sealed, Sink, Stream, StreamWriter};
