@@ -235,6 +235,11 @@ pub fn age(text: &str) -> Option<SignedDuration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        next::{Entry, RunEnd, RunState},
+        step::{Step, StepId, VolumePlace},
+        undo::Outcome,
+    };
 
     const NOW: &str = "2026-11-23T08:00:00Z";
 
@@ -285,6 +290,88 @@ mod tests {
                 removed(shelf(), &Pins::default(), rule),
                 expected,
                 "{rule:?}"
+            );
+        }
+    }
+
+    /// A run with one step that removed a volume, its entries given.
+    fn run(id: &str, purpose: Purpose, folder: &str, entries: &[Entry]) -> PastRun {
+        let volume = VolumePlace {
+            host: "unix:///run/docker.sock".parse().unwrap(),
+            volume: "v".parse().unwrap(),
+            created_at: String::new(),
+        };
+        let removal = Action::RemoveVolume {
+            volume,
+            archive: id.parse().unwrap(),
+            verified_by: StepId(1),
+        };
+        let steps = vec![Step {
+            id: StepId(1),
+            why: String::new(),
+            action: removal,
+        }];
+        PastRun {
+            state: RunState::replay(steps.len(), entries),
+            began: Timestamp::UNIX_EPOCH,
+            plan: Plan {
+                schema: Plan::SCHEMA.to_owned(),
+                version: Plan::VERSION,
+                run: id.parse().unwrap(),
+                purpose,
+                made: Timestamp::UNIX_EPOCH,
+                home: "/home".into(),
+                archives: folder.into(),
+                from_generation: 0,
+                to_generation: 1,
+                steps,
+                choices: Vec::new(),
+                left_out: Vec::new(),
+                interruptions: Vec::new(),
+            },
+        }
+    }
+
+    fn entries(archive: &str, end: Option<RunEnd>) -> Vec<Entry> {
+        let undo = Undo::RestoreVolume {
+            host: "unix:///run/docker.sock".parse().unwrap(),
+            volume: "v".parse().unwrap(),
+            archive: archive.parse().unwrap(),
+            options: "b".repeat(64).parse().unwrap(),
+        };
+        let step = StepId(1);
+        let outcome = Outcome::Done {};
+        let done = [
+            Entry::Started { step, undo },
+            Entry::Finished { step, outcome },
+        ];
+        let end = end.map(|end| Entry::Ended { end });
+        done.into_iter().chain(end).collect()
+    }
+
+    #[test]
+    fn a_run_pins_what_its_way_back_needs_and_an_open_one_all_that_it_names() {
+        let own = "/home/archives";
+        let pinned = |purpose, folder, id: &str, entries: &[Entry]| {
+            let runs = [run(id, purpose, folder, entries)];
+            let pins = Pins::of(&runs, &own.into());
+            pins.reason(&id.parse().unwrap()).cloned()
+        };
+        let of = |id: &str| id.parse::<RunId>().unwrap();
+        let done = entries("a-1", Some(RunEnd::Done));
+        assert_eq!(
+            pinned(Purpose::Finalize, own, "a-1", &done),
+            Some(Reason::WayBack { run: of("a-1") })
+        );
+        assert_eq!(pinned(Purpose::Finalize, "/disk", "a-1", &done), None);
+        assert_eq!(pinned(Purpose::Backup, own, "a-1", &done), None);
+        let back = entries("a-1", Some(RunEnd::RolledBack));
+        assert_eq!(pinned(Purpose::Finalize, own, "a-1", &back), None);
+        let stuck = entries("a-1", Some(RunEnd::Stuck));
+        for open in [&[][..], &stuck[..]] {
+            assert_eq!(
+                pinned(Purpose::Backup, own, "a-1", open),
+                Some(Reason::OpenRun { run: of("a-1") })
             );
         }
     }

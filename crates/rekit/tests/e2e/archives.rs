@@ -1,12 +1,12 @@
 //! Archives that are tried, shown and removed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Stdio};
 
 use crate::support::{Answer, Machine, differences};
 use rekit_archive::{
     ArchiveWriter, MetadataOfArchive, PackOptions, UnpackOptions, buildkit_state_rules,
 };
-use rekit_buildkit::{Daemon, Endpoint, Engine, Timeouts};
+use rekit_buildkit::{Endpoint, Engine, Timeouts};
 use rekit_core::rehearsal::Canary;
 use rekit_run::world::real::canary;
 use serde_json::Value;
@@ -33,24 +33,32 @@ fn r1_3_5_a_rehearsal_uses_the_archive_and_leaves_nothing() {
         .says("no canary in this archive: the cache was not tried");
     unchanged(&before, &machine);
 
-    // What a killed rehearsal left goes with the next one; what only looks like it stays.
-    let label = owner_label(&machine, &archive);
-    let make = |name: &str, label: &str| {
-        machine
-            .docker(&["volume", "create", "--label", label, name])
-            .good()
-    };
-    make("rekit-rehearsal-left", &label);
-    make(
-        "rekit-rehearsal-of-others",
-        "rekit.rehearsal=0123456789abcdef",
-    );
-    rehearse(&machine, &archive).good();
-    let volumes = machine.docker(&["volume", "ls", "-q"]).good().stdout;
-    assert!(!volumes.contains("rekit-rehearsal-left"), "{volumes}");
-    assert!(volumes.contains("rekit-rehearsal-of-others"), "{volumes}");
-
     is_shown(&machine, &archive);
+}
+
+#[test]
+fn a_rehearsal_that_is_stopped_leaves_nothing_and_one_that_is_killed_until_the_next() {
+    let machine = Machine::small();
+    machine.export();
+    let archive = backed_up(&machine);
+    let before = machine.world();
+    signalled(&machine, &archive, "-INT")
+        .ends_with(130)
+        .says("nothing else was touched");
+    unchanged(&before, &machine);
+
+    let killed = signalled(&machine, &archive, "-KILL");
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    assert_eq!(rehearsed(&machine).len(), 1, "this is what a kill leaves");
+    let of_others = "rekit-rehearsal-of-others";
+    let label = "rekit.rehearsal=0123456789abcdef";
+    machine
+        .docker(&["volume", "create", "--label", label, of_others])
+        .good();
+    rehearse(&machine, &archive).good();
+    assert_eq!(rehearsed(&machine), [of_others]);
+    machine.docker(&["volume", "rm", of_others]).good();
+    unchanged(&before, &machine);
 }
 
 #[test]
@@ -318,33 +326,32 @@ fn bytes_below(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Returns the label by which this home knows its rehearsals again, as the engine tells of one that is under way.
-fn owner_label(machine: &Machine, archive: &str) -> String {
-    let mut rehearsal = machine
-        .command("rekit", &["backup", "rehearse", archive])
-        .spawn()
-        .unwrap();
-    let format = "{{.Label \"rekit.rehearsal\"}}";
-    let seen = loop {
-        let list = [
-            "volume",
-            "ls",
-            "--filter",
-            "label=rekit.rehearsal",
-            "--format",
-            format,
-        ];
-        let seen = machine.docker(&list).good().stdout;
-        if let Some(owner) = seen.lines().next() {
-            break owner.to_owned();
-        }
-        assert!(
-            rehearsal.try_wait().unwrap().is_none(),
-            "no volume of the rehearsal was seen"
-        );
-    };
-    assert!(rehearsal.wait().unwrap().success());
-    format!("rekit.rehearsal={seen}")
+/// Begins a rehearsal, sends it a signal once it has made its volume, and returns how it ended.
+fn signalled(machine: &Machine, archive: &str, signal: &str) -> Answer {
+    let mut command = machine.command("rekit", &["backup", "rehearse", archive]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut rehearsal = command.spawn().unwrap();
+    while rehearsed(machine).is_empty() {
+        let ended = rehearsal.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended before its volume was seen");
+    }
+    let id = rehearsal.id().to_string();
+    Answer::of(machine.lab.command("kill").args([signal, &id])).good();
+    let output = rehearsal.wait_with_output().unwrap();
+    Answer::from(&command, &output)
+}
+
+/// Returns the volumes of rehearsals.
+fn rehearsed(machine: &Machine) -> Vec<String> {
+    let list = [
+        "volume",
+        "ls",
+        "--quiet",
+        "--filter",
+        "label=rekit.rehearsal",
+    ];
+    let names = machine.docker(&list).good().stdout;
+    names.lines().map(str::to_owned).collect()
 }
 
 /// Leaves a canary in the cache of the team's builder.
@@ -355,15 +362,9 @@ fn canary_left(machine: &Machine) -> Canary {
         .unwrap();
     runtime.block_on(async {
         let endpoint = Endpoint::Unix(machine.lab.socket());
-        let engine = Engine::connect(endpoint, None, Timeouts::default())
-            .await
-            .unwrap();
-        let daemon = Daemon::InContainer {
-            engine,
-            container: CONTAINER.to_owned(),
-        };
-        let control = daemon.connect(Duration::from_secs(5)).await.unwrap();
-        canary::leave(&control, &"linux/amd64".parse().unwrap())
+        let engine = Engine::connect(endpoint, None, Timeouts::default()).await;
+        let container = CONTAINER.parse().unwrap();
+        canary::leave_in(&engine.unwrap(), &container)
             .await
             .unwrap()
     })

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use rekit_buildkit::{
-    Control, ControlTimeouts,
+    Control, ControlTimeouts, Engine,
     probe::{self, Nonce},
 };
 use rekit_core::{
-    name::Platform,
+    name::{ContainerName, Platform},
     rehearsal::{Canary, RecordCounts},
 };
 
@@ -50,6 +50,21 @@ pub async fn leave(control: &Control, platform: &Platform) -> Answer<Canary> {
         snapshotter: snapshotter(control).await?,
         records: records(control).await?,
     })
+}
+
+/// Leaves a canary in the cache of the daemon in a running container.
+pub async fn leave_in(engine: &Engine, container: &ContainerName) -> Answer<Canary> {
+    let control = super::proof::connect(engine.clone(), Some(container)).await?;
+    leave(&control, &own_platform(engine).await?).await
+}
+
+/// Returns the platform of an engine's machine, which needs no emulator.
+pub(super) async fn own_platform(engine: &Engine) -> Answer<Platform> {
+    let what = || "the engine does not tell its architecture".to_owned();
+    let version = engine.version().await.map_err(failed(what()))?;
+    format!("linux/{}", version.arch)
+        .parse()
+        .map_err(failed(what()))
 }
 
 /// Asks for a canary's steps again; returns which of the three came from the cache, and how long that took.

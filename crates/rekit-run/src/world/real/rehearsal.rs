@@ -9,7 +9,7 @@ use rekit_buildkit::{Control, Engine, ExecLimit, ExecSpec, Filters};
 use rekit_core::{
     event::Event,
     fact::chain,
-    name::{ContainerName, HostId, ImageRef, Platform, VolumeName},
+    name::{ContainerName, HostId, ImageRef, VolumeName},
     rehearsal::{Milliseconds, Shown, Unsound, judge},
 };
 
@@ -290,7 +290,7 @@ impl<'a> Scratch<'a> {
     async fn build(&self, script: &Script, control: &Control) -> Result<(), NotProven> {
         let no_build = |error: WorldError| Unsound::NoBuild(chain(&error));
         let Some(canary) = &script.canary else {
-            let platform = self.own_platform().await?;
+            let platform = canary::own_platform(self.engine).await?;
             proof::run_probe(control, &platform)
                 .await
                 .map_err(no_build)?;
@@ -301,15 +301,6 @@ impl<'a> Scratch<'a> {
             return Ok(());
         }
         Err(Unsound::Missed { cached }.into())
-    }
-
-    /// Returns the platform of the engine's machine, which needs no emulator.
-    async fn own_platform(&self) -> Answer<Platform> {
-        let what = || "the engine does not tell its architecture".to_owned();
-        let version = self.engine.version().await.map_err(failed(what()))?;
-        format!("linux/{}", version.arch)
-            .parse()
-            .map_err(failed(what()))
     }
 }
 
