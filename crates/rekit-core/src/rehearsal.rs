@@ -102,6 +102,8 @@ pub struct Promise {
     pub snapshotter: Option<String>,
     /// The records in it.
     pub records: Option<RecordCounts>,
+    /// How many snapshots it holds.
+    pub snapshots: usize,
     /// Whether the daemon had ended when it was copied: no build changed it between the count and the copy.
     pub at_rest: bool,
 }
@@ -153,6 +155,11 @@ pub enum Unsound {
     /// Records are missing, or there are some that nobody made.
     #[error("the cache does not hold the records that were counted at the backup: {}", .0.join("; "))]
     Records(Vec<String>),
+    /// The daemon knows nothing of the layers that are there.
+    #[error(
+        "the daemon shows no record at all, though the archive holds snapshots of layers ({0})"
+    )]
+    Empty(usize),
     /// Steps that were built before the backup are built again.
     #[error(
         "{} of the 3 steps that were left in the cache at the backup came from the cache: {steps}",
@@ -199,6 +206,10 @@ pub fn judge(promise: &Promise, shown: &Shown) -> Result<Vec<String>, Unsound> {
         _ => {}
     }
     let Some(recorded) = &promise.records else {
+        // No count was promised; but layers of which there is no record are of no use to anybody.
+        if promise.snapshots > 0 && shown.records.total() == 0 {
+            return Err(Unsound::Empty(promise.snapshots));
+        }
         return Ok(Vec::new());
     };
     let differences = recorded.differences(&shown.records);
@@ -318,6 +329,7 @@ mod tests {
             buildkit: Some("v0.32.2".to_owned()),
             snapshotter: Some("overlayfs".to_owned()),
             records,
+            snapshots: 5,
             at_rest,
         }
     }
@@ -391,6 +403,16 @@ mod tests {
         assert_eq!(
             said(&promise, &found),
             "the state was written by BuildKit v0.32.2, and the image starts BuildKit v0.12.5"
+        );
+    }
+
+    #[test]
+    fn layers_without_any_record_are_no_cache() {
+        let promise = promise(None, true);
+        assert_eq!(said(&promise, &shown(counts(1, 0))), "sound; ");
+        assert_eq!(
+            said(&promise, &shown(RecordCounts::default())),
+            "the daemon shows no record at all, though the archive holds snapshots of layers (5)"
         );
     }
 

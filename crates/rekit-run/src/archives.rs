@@ -1,6 +1,9 @@
 //! The archives of a home, as they lie on disk. Looks only.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 pub use rekit_archive::Consistency;
@@ -114,7 +117,7 @@ pub struct Detail {
     /// Whether steps were left in the cache that a rehearsal can ask for.
     pub canary: bool,
     /// Records of the cache by type, where they were counted.
-    pub records: Option<std::collections::BTreeMap<String, u64>>,
+    pub records: Option<BTreeMap<String, u64>>,
     /// The trees.
     pub trees: Vec<Tree>,
     /// The further files with their bytes.
@@ -165,7 +168,7 @@ pub fn detail(path: &Path) -> Result<Detail, String> {
         buildkit: of_canary.map(|canary| canary.buildkit.clone()),
         snapshotter: of_canary
             .and_then(|canary| canary.snapshotter.clone())
-            .or_else(|| snapshotter(manifest)),
+            .or_else(|| snapshots(manifest).0),
         records: of_canary.map(|canary| canary.records.by_type()),
         canary: canary.is_some(),
         trees: manifest.trees.iter().map(tree).collect(),
@@ -189,20 +192,21 @@ fn tree(record: &TreeRecord) -> Tree {
     }
 }
 
-/// Returns the snapshotter whose layers a state holds: buildkitd names its worker's folder after it. `None` for none or several.
-pub(crate) fn snapshotter(manifest: &Manifest) -> Option<String> {
+/// Returns the snapshotter whose layers a state holds, `None` for none or several, and how many snapshots there are.
+pub(crate) fn snapshots(manifest: &Manifest) -> (Option<String>, usize) {
     let segments = manifest.trees.iter().flat_map(|tree| &tree.segments);
-    let workers = segments.filter_map(|segment| {
-        let (worker, inside) = segment.scope.split_once('/')?;
-        let name = worker.strip_prefix("runc-")?;
-        inside.starts_with("snapshots/").then_some(name)
-    });
-    let mut names: Vec<_> = workers.collect();
-    names.dedup();
-    match names[..] {
-        [only] => Some(only.to_owned()),
-        _ => None,
-    }
+    // buildkitd names its worker's folder after the snapshotter; a large snapshot has several segments.
+    let places: BTreeSet<_> = segments
+        .filter_map(|segment| {
+            let (worker, inside) = segment.scope.split_once('/')?;
+            let snapshot = inside.strip_prefix("snapshots/snapshots/")?;
+            Some((worker.strip_prefix("runc-")?, snapshot))
+        })
+        .collect();
+    let names: BTreeSet<_> = places.iter().map(|(name, _)| *name).collect();
+    let mut names = names.into_iter();
+    let only = names.next().filter(|_| names.next().is_none());
+    (only.map(str::to_owned), places.len())
 }
 
 /// Returns a further file of an archive, if it is there and says what it should.

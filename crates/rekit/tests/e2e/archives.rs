@@ -139,6 +139,17 @@ fn r1_3_5_a_canary_tells_a_warm_archive_from_one_that_only_boots() {
         .ends_with(1)
         .says("0 of the 3 steps");
 
+    // Without the list of its records the daemon boots, and begins with nothing: seen without a canary too.
+    let unlisted = Changes {
+        tree: |root| fs::remove_file(root.join("runc-overlayfs/metadata_v2.db")).unwrap(),
+        ..Changes::default()
+    };
+    let unlisted = repacked(&machine, &archive, "unlisted", &unlisted);
+    machine
+        .rekit(&["backup", "rehearse", &unlisted])
+        .ends_with(1)
+        .says("no record at all");
+
     let mut counted = second.clone();
     *counted.records.idle.get_mut("regular").unwrap() += 2;
     let miscounted = Changes {

@@ -28,6 +28,9 @@ const RELEASE_POLL: Duration = Duration::from_millis(50);
 const SNAPSHOTTER: &str = "org.mobyproject.buildkit.worker.snapshotter";
 
 /// Leaves a canary in a daemon's cache in the place of earlier ones, and counts the cache's records. `platform` is the daemon's own.
+///
+/// It belongs to the very next copy. A state that is copied after a clean stop must have exactly these records, so that no build may
+/// run between; a state that is copied while the daemon runs may have others by then.
 pub async fn leave(control: &Control, platform: &Platform) -> Answer<Canary> {
     let what = "no canary can be left in the cache";
     let earlier: Nonce = PREFIX.parse().map_err(failed(what.to_owned()))?;

@@ -88,6 +88,7 @@ impl Script {
             .map(|bytes| read_canary(&bytes))
             .transpose()?;
         let trees = &archive.manifest().trees;
+        let (snapshotter, snapshots) = crate::archives::snapshots(archive.manifest());
         let of_canary = |part: fn(&Canary) -> Option<String>| canary.as_ref().and_then(part);
         Ok(Self {
             bytes: trees.iter().map(|tree| tree.counts.bytes).sum(),
@@ -96,9 +97,9 @@ impl Script {
             folder,
             promise: Promise {
                 buildkit: of_canary(|canary| Some(canary.buildkit.clone())),
-                snapshotter: of_canary(|canary| canary.snapshotter.clone())
-                    .or_else(|| crate::archives::snapshotter(archive.manifest())),
+                snapshotter: of_canary(|canary| canary.snapshotter.clone()).or(snapshotter),
                 records: canary.as_ref().map(|canary| canary.records.clone()),
+                snapshots,
                 at_rest: archive.manifest().consistency == Consistency::CleanStop,
             },
             canary,

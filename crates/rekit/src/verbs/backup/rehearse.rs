@@ -50,16 +50,22 @@ pub(super) async fn run(call: &Call<'_>, archive: &Path) -> Result<Exit, Failure
 
 /// Returns what was proven, or the failure, what is still on the engine included.
 fn sound(played: Played, path: &Path) -> Result<Rehearsal, Failure> {
-    let (state, failure) = match played.outcome {
+    let failure = match played.outcome {
         Ok(rehearsal) if played.left_behind.is_empty() => return Ok(rehearsal),
         Ok(_) => {
             let message = "the archive is sound, but what the rehearsal made cannot be removed";
-            ("", Failure::new(Exit::Care, "left-behind", message))
+            Failure::new(Exit::Care, "left-behind", message)
         }
-        Err(why) => (CLEARED, failure(&why, path)),
+        Err(why) => failure(&why, path),
     };
     if played.left_behind.is_empty() {
-        return Err(failure.standing(state));
+        // What was refused before anything was made says so itself.
+        let refused = failure.exit == Exit::Refused || failure.exit == Exit::Misuse;
+        return Err(if refused {
+            failure
+        } else {
+            failure.standing(CLEARED)
+        });
     }
     let state = format!(
         "a container or volume of the rehearsal is still on engine `{}`; nothing else was touched",
