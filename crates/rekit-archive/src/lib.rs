@@ -31,6 +31,7 @@ mod pack;
 mod path;
 mod place;
 mod pool;
+mod removal;
 mod restore;
 mod rules;
 mod segment;
@@ -56,6 +57,7 @@ pub use manifest::{
 pub use pack::{Changes, Ending, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
 pub use path::{PathError, TreePath};
 pub use pool::sweep;
+pub use removal::{removable_bytes, remove};
 pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
 pub use segment::SegmentError;
 pub use sink::{NewSegment, Next, Sealed, Sink, StreamWriter};

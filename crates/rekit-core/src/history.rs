@@ -38,6 +38,11 @@ impl PastRun {
         })
     }
 
+    /// Returns whether it is still to be resumed or taken back.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state.ended(), None | Some(RunEnd::Stuck))
+    }
+
     /// Returns the undo of a step that is done.
     pub fn undo(&self, step: &Step) -> Option<&Undo> {
         match self.state.stage(step.id) {
@@ -91,6 +96,11 @@ impl History {
                 .filter(|run| run.state.ended() == Some(RunEnd::Done))
                 .collect(),
         }
+    }
+
+    /// Returns these runs, in order.
+    pub fn runs(&self) -> &[PastRun] {
+        &self.runs
     }
 
     /// Returns the generation in force.

@@ -191,6 +191,14 @@ impl NodeName {
     pub fn of_volume(volume: &str) -> Option<Self> {
         Self::of_container(volume.strip_suffix(VOLUME_SUFFIX)?)
     }
+
+    /// Returns the name without the number of its generation.
+    pub fn base(&self) -> &str {
+        match self.0.rsplit_once("-g") {
+            Some((base, number)) if number.parse::<u32>().is_ok() => base,
+            _ => &self.0,
+        }
+    }
 }
 
 /// What buildx puts before a node's name to name its container.

@@ -1,8 +1,20 @@
 //! The archives of a home, as they lie on disk. Looks only.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
-use rekit_core::name::ArchiveId;
+use jiff::Timestamp;
+pub use rekit_archive::Consistency;
+use rekit_archive::{Archive, Manifest, TreeRecord};
+use rekit_core::{
+    fact::chain,
+    name::{ArchiveId, NodeName},
+    rehearsal::Canary,
+};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::world::host::{self, Kind};
 
@@ -16,6 +28,8 @@ pub struct StoredArchive {
     pub id: ArchiveId,
     /// Its folder.
     pub path: PathBuf,
+    /// When it was completed.
+    pub made: Option<Timestamp>,
     /// What it holds, or why that cannot be told.
     pub content: Result<Content, String>,
 }
@@ -52,6 +66,7 @@ pub fn archives(home: &Path) -> Result<Vec<StoredArchive>, host::ReadError> {
         let content = content(&entry.path);
         Some(StoredArchive {
             id,
+            made: made(&entry.path),
             path: entry.path,
             content,
         })
@@ -65,7 +80,7 @@ pub fn archives(home: &Path) -> Result<Vec<StoredArchive>, host::ReadError> {
 
 /// Returns what an archive holds, wherever it lies.
 pub fn content(path: &Path) -> Result<Content, String> {
-    let archive = rekit_archive::open(path).map_err(|error| rekit_core::fact::chain(&error))?;
+    let archive = rekit_archive::open(path).map_err(|error| chain(&error))?;
     let manifest = archive.manifest();
     let text = |key: &str| manifest.metadata.get(key)?.as_str().map(str::to_owned);
     let trees = &manifest.trees;
@@ -74,9 +89,134 @@ pub fn content(path: &Path) -> Result<Content, String> {
         volume: text("volume"),
         files: trees.iter().map(|tree| tree.counts.files).sum(),
         bytes: trees.iter().map(|tree| tree.counts.bytes).sum(),
-        packed_bytes: trees
-            .iter()
-            .map(rekit_archive::TreeRecord::packed_bytes)
-            .sum(),
+        packed_bytes: trees.iter().map(TreeRecord::packed_bytes).sum(),
     })
+}
+
+/// Everything that can be said of an archive without reading its segments.
+#[derive(Clone, Debug, Serialize)]
+pub struct Detail {
+    /// Its id.
+    pub id: String,
+    /// `configuration` or `state`.
+    pub kind: String,
+    /// When it was completed, by the clock of the disk that it lies on.
+    pub made: Option<Timestamp>,
+    /// The moment in which it was read: `clean-stop`, `frozen` or `crash-consistent`.
+    pub consistency: Consistency,
+    /// The volume that the state was in.
+    pub volume: Option<String>,
+    /// The node that the volume belongs to by its name.
+    pub node: Option<String>,
+    /// The image of the daemon.
+    pub image: Option<String>,
+    /// The daemon's version, where the archive says it.
+    pub buildkit: Option<String>,
+    /// The snapshotter that holds the layers.
+    pub snapshotter: Option<String>,
+    /// Whether steps were left in the cache that a rehearsal can ask for.
+    pub canary: bool,
+    /// Records of the cache by type, where they were counted.
+    pub records: Option<BTreeMap<String, u64>>,
+    /// The trees.
+    pub trees: Vec<Tree>,
+    /// The further files with their bytes.
+    pub files: Vec<(String, u64)>,
+}
+
+/// A tree of an archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tree {
+    /// Its name.
+    pub name: String,
+    /// How many segments it has.
+    pub segments: usize,
+    /// Bytes on disk, those included that other archives share.
+    pub packed_bytes: u64,
+    /// What is in it.
+    #[serde(flatten)]
+    pub counts: rekit_archive::Counts,
+    /// How many places were left out.
+    pub left_out: u64,
+    /// How many sockets were left out, which cannot be kept.
+    pub sockets: u64,
+    /// How many files changed while they were read.
+    pub changed: usize,
+}
+
+/// Returns everything that can be said of an archive without reading its segments.
+pub fn detail(path: &Path) -> Result<Detail, String> {
+    let archive = rekit_archive::open(path).map_err(|error| chain(&error))?;
+    let manifest = archive.manifest();
+    let metadata = |key: &str| manifest.metadata.get(key)?.as_str().map(str::to_owned);
+    let volume = metadata("volume");
+    let node = volume.as_deref().and_then(NodeName::of_volume);
+    let canary: Option<Canary> = parsed(&archive, Canary::FILE);
+    let description: Option<Value> = parsed(&archive, "description.json");
+    let image = description
+        .as_ref()
+        .and_then(|it| it["containers"][0]["Config"]["Image"].as_str());
+    let of_canary = canary.as_ref();
+    Ok(Detail {
+        id: manifest.id.clone(),
+        kind: metadata("kind").unwrap_or_default(),
+        made: made(path),
+        consistency: manifest.consistency,
+        node: node.map(|node| node.to_string()),
+        volume,
+        image: image.map(str::to_owned),
+        buildkit: of_canary.map(|canary| canary.buildkit.clone()),
+        snapshotter: of_canary
+            .and_then(|canary| canary.snapshotter.clone())
+            .or_else(|| snapshots(manifest).0),
+        records: of_canary.map(|canary| canary.records.by_type()),
+        canary: canary.is_some(),
+        trees: manifest.trees.iter().map(tree).collect(),
+        files: manifest
+            .files
+            .iter()
+            .map(|file| (file.name.clone(), file.bytes))
+            .collect(),
+    })
+}
+
+fn tree(record: &TreeRecord) -> Tree {
+    Tree {
+        name: record.name.clone(),
+        segments: record.segments.len(),
+        packed_bytes: record.packed_bytes(),
+        counts: record.counts,
+        left_out: record.skipped_total,
+        sockets: record.sockets,
+        changed: record.changed.len(),
+    }
+}
+
+/// Returns the snapshotter whose layers a state holds, `None` for none or several, and how many snapshots there are.
+pub(crate) fn snapshots(manifest: &Manifest) -> (Option<String>, usize) {
+    let segments = manifest.trees.iter().flat_map(|tree| &tree.segments);
+    // buildkitd names its worker's folder after the snapshotter; a large snapshot has several segments.
+    let places: BTreeSet<_> = segments
+        .filter_map(|segment| {
+            let (worker, inside) = segment.scope.split_once('/')?;
+            let snapshot = inside.strip_prefix("snapshots/snapshots/")?;
+            Some((worker.strip_prefix("runc-")?, snapshot))
+        })
+        .collect();
+    let names: BTreeSet<_> = places.iter().map(|(name, _)| *name).collect();
+    let mut names = names.into_iter();
+    let only = names.next().filter(|_| names.next().is_none());
+    (only.map(str::to_owned), places.len())
+}
+
+/// Returns a further file of an archive, if it is there and says what it should.
+fn parsed<T: serde::de::DeserializeOwned>(archive: &Archive, name: &str) -> Option<T> {
+    let bytes = host::read(&archive.file(name)?, host::READ_LIMIT).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Returns when an archive was completed: its sums are written last.
+fn made(path: &Path) -> Option<Timestamp> {
+    let metadata = path.join("SHA256SUMS").metadata().ok()?;
+    metadata.modified().ok()?.try_into().ok()
 }

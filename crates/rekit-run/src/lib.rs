@@ -4,6 +4,8 @@ pub mod archives;
 pub mod executor;
 pub mod inventory;
 pub mod journal;
+pub mod rehearse;
+pub mod retention;
 pub mod session;
 pub mod steps;
 pub mod world;

@@ -347,7 +347,7 @@ impl Session<'_> {
         Ok(self.world().validate(&store.path, &claims).await?)
     }
 
-    fn world(&self) -> RealWorld<'_> {
+    pub(crate) fn world(&self) -> RealWorld<'_> {
         let addresses = inventory::addresses(self.surroundings);
         RealWorld::new(
             addresses,

@@ -101,7 +101,7 @@ pub(crate) enum Verb {
     Resume,
     /// End the probation: remove what is parked, keep its archives
     Finalize,
-    /// Make, check, list and bring back archives
+    /// Make, check, rehearse, list, bring back and prune archives
     #[command(subcommand)]
     Backup(verbs::backup::Verb),
 }

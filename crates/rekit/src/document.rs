@@ -7,12 +7,13 @@ use rekit_core::{
     name::{ArchiveId, HostPath, RunId},
     next::{RunEnd, RunState, Stage, Turn},
     plan::{Plan, Purpose},
+    retention::Reason,
     sheet,
     step::{Action, StepId},
     undo::Outcome,
 };
 use rekit_run::{
-    archives::{Content, StoredArchive},
+    archives::{Content, Detail, StoredArchive},
     executor::DriveEnd,
     journal::StoredRun,
     session::Applied,
@@ -389,6 +390,42 @@ pub(crate) struct VerifiedArchive {
     pub(crate) sound: bool,
     /// The SHA-256 of its SHA256SUMS.
     pub(crate) identity: String,
+}
+
+/// What an archive holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct ArchiveContent {
+    pub(crate) path: String,
+    #[serde(flatten)]
+    pub(crate) detail: Detail,
+}
+
+/// What was removed of the archives, or would be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pruned {
+    /// Whether they are gone; else they would go.
+    pub(crate) changed: bool,
+    pub(crate) removed: Vec<PrunedArchive>,
+    pub(crate) kept: Vec<KeptArchive>,
+    /// Bytes that the disk gets back, those that other archives share not among them.
+    pub(crate) freed_bytes: u64,
+}
+
+/// An archive that goes.
+#[derive(Debug, Serialize)]
+pub(crate) struct PrunedArchive {
+    pub(crate) id: ArchiveId,
+    pub(crate) volume: Option<String>,
+    /// Bytes on disk, those included that other archives share; `None`: it was never completed.
+    pub(crate) packed_bytes: Option<u64>,
+}
+
+/// An archive that stays.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeptArchive {
+    pub(crate) id: ArchiveId,
+    #[serde(flatten)]
+    pub(crate) reason: Reason,
 }
 
 /// A kind of finding.

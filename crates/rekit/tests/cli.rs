@@ -111,7 +111,7 @@ fn help_lists_every_verb() {
           rollback     Take back the open run, or go back to an earlier generation
           resume       Go on with a run that broke off
           finalize     End the probation: remove what is parked, keep its archives
-          backup       Make, check, list and bring back archives
+          backup       Make, check, rehearse, list, bring back and prune archives
           help         Print this message or the help of the given subcommand(s)
 
         Options:
@@ -454,6 +454,218 @@ fn an_archive_is_made_listed_and_proven() {
     );
 }
 
+#[test]
+fn what_can_be_done_with_archives() {
+    Machine::new().check("backup --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Make, check, rehearse, list, bring back and prune archives
+
+        Usage: rekit backup [OPTIONS] <COMMAND>
+
+        Commands:
+          create    Archive builders: their configuration, and each node's stopped state
+          verify    Read every byte of an archive back
+          rehearse  Prove an archived state by using it: a daemon on a copy of it must find its cache
+          show      Say what an archive holds
+          list      List the archives in rekit's own directory
+          prune     Remove archives that nothing needs any more from rekit's own directory
+          restore   Bring an archived state back into a builder
+          help      Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn a_rehearsal_says_what_it_does() {
+    Machine::new().check("backup rehearse --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Prove an archived state by using it: a daemon on a copy of it must find its cache
+
+        The archive is read back and unpacked into a volume of its own; a daemon of the image that the state
+        was used with starts on it, without garbage collection and without a network, and builds. Container
+        and volume are removed again, however it ends. The engine's disk needs room for the whole state.
+
+        Usage: rekit backup rehearse [OPTIONS] <ARCHIVE>
+
+        Arguments:
+          <ARCHIVE>
+                  The archive: its folder, or its name in rekit's own directory
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn prune_says_what_it_keeps() {
+    Machine::new().check("backup prune --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Remove archives that nothing needs any more from rekit's own directory
+
+        An archive goes only if no option keeps it. What a run that is open, a parked node or the way back
+        to a generation needs always stays.
+
+        Usage: rekit backup prune [OPTIONS] <--keep <N>|--older-than <AGE>>
+
+        Options:
+              --keep <N>
+                  Keep the newest N archives of each volume, and of the configuration
+
+              --older-than <AGE>
+                  Remove only what is older: hours, days or weeks, such as `30d`
+
+              --dry-run
+                  Show what would go, and what that frees
+
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_archive_is_shown_and_pruned() {
+    let machine = Machine::new();
+    machine.run("backup create --yes");
+    let (_, document) = machine.json("backup list");
+    let id = document["archives"][0]["id"].as_str().unwrap().to_owned();
+    let (code, shown) = machine.json(&format!("backup show {id}"));
+    assert_eq!(
+        (code, &shown["schema"], &shown["kind"], &shown["canary"]),
+        (
+            0,
+            &"rekit/archive-content".into(),
+            &"configuration".into(),
+            &false.into()
+        )
+    );
+    // Configuration has no daemon that it could be rehearsed with.
+    let (code, document) = machine.json(&format!("backup rehearse {id}"));
+    assert_eq!((code, &document["code"]), (2, &"archive-unusable".into()));
+
+    machine.check(
+        "backup prune",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: the following required arguments were not provided: <--keep <N>|--older-than <AGE>>
+        state: nothing was changed
+         next: Usage: rekit backup prune <--keep <N>|--older-than <AGE>>
+               For more information, try '--help'.
+    "#]],
+    );
+    machine.check(
+        "backup prune --older-than soon",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: invalid value 'soon' for '--older-than <AGE>': a whole number and `h`, `d` or `w`
+        state: nothing was changed
+         next: For more information, try '--help'.
+    "#]],
+    );
+    let (_, young) = machine.json("backup prune --older-than 1h --yes");
+    assert_eq!(young["kept"][0]["reason"], "young");
+    let (code, kept) = machine.json("backup prune --keep 1 --yes");
+    assert_eq!((code, &kept["changed"]), (0, &false.into()));
+    assert_eq!(kept["kept"][0]["reason"], "newest");
+    let (code, pruned) = machine.json("backup prune --keep 0 --yes");
+    assert_eq!((code, &pruned["changed"]), (0, &true.into()));
+    assert_eq!(pruned["removed"][0]["id"], id);
+    assert!(pruned["freed_bytes"].as_u64().unwrap() > 0);
+    let (_, document) = machine.json("backup list");
+    assert_eq!(document["archives"].as_array().unwrap().len(), 0);
+}
+
 /// A plan that removes a volume, as an attacker or a hasty hand would leave it.
 fn plan(steps: &str) -> String {
     format!(
@@ -557,6 +769,9 @@ fn every_failure_is_one_document() {
         ("explain RK999", 2),
         ("plan --goal gone.toml", 2),
         ("nonsense", 2),
+        ("backup rehearse gone", 2),
+        ("backup show gone", 2),
+        ("backup prune", 2),
     ] {
         let (found, document) = machine.json(words);
         assert_eq!(

@@ -55,20 +55,11 @@ pub fn restore(
     Ok(plan.draft.finish())
 }
 
-/// Returns a node's name without the number of its generation.
-fn base(node: &NodeName) -> &str {
-    let text = node.as_str();
-    match text.rsplit_once("-g") {
-        Some((base, number)) if number.parse::<u32>().is_ok() => base,
-        _ => text,
-    }
-}
-
 impl<'a> Reinstall<'a> {
     /// Returns the builder that has a node, of whatever generation.
     fn builder_of(&self, node: Option<&NodeName>) -> Option<&'a BuilderRecord> {
-        let wanted = base(node?);
-        let has_it = |record: &Record| record.nodes.iter().any(|node| base(&node.name) == wanted);
+        let wanted = node?.base();
+        let has_it = |record: &Record| record.nodes.iter().any(|node| node.name.base() == wanted);
         self.store
             .builders
             .iter()
@@ -93,7 +84,7 @@ impl<'a> Reinstall<'a> {
         if record.driver != CONTAINER_DRIVER {
             return Err(refused("its nodes are no containers"));
         }
-        let is_origin = |node: &&NodeRecord| origin.is_some_and(|it| base(it) == base(&node.name));
+        let is_origin = |node: &&NodeRecord| origin.is_some_and(|it| it.base() == node.name.base());
         let node = match (record.nodes.iter().find(is_origin), &record.nodes[..]) {
             (Some(node), _) => node,
             (None, [only]) => only,

@@ -248,16 +248,15 @@ impl Reading {
 
     /// Tells one event.
     pub(crate) fn tell(&self, event: &Event) {
-        if let (
-            Some(bar),
+        let Some(bar) = &self.0 else { return };
+        match event {
             Event::Progress {
                 bytes,
                 total,
                 files,
-            },
-        ) = (&self.0, event)
-        {
-            bar.set_message(moved(*bytes, *total, *files));
+            } => bar.set_message(moved(*bytes, *total, *files)),
+            Event::Waiting { what, .. } => bar.set_message(clean(what)),
+            _ => {}
         }
     }
 

@@ -1,4 +1,8 @@
-//! `rekit backup`: archives are made, read back, listed, and brought back.
+//! `rekit backup`: archives are made, read back, tried, listed, brought back, and removed.
+
+mod prune;
+mod rehearse;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -43,8 +47,26 @@ pub(crate) enum Verb {
         /// The archive: its folder, or its name in rekit's own directory
         archive: PathBuf,
     },
+    /// Prove an archived state by using it: a daemon on a copy of it must find its cache
+    ///
+    /// The archive is read back and unpacked into a volume of its own; a daemon of the image that the state was used with starts on it,
+    /// without garbage collection and without a network, and builds. Container and volume are removed again, however it ends. The
+    /// engine's disk needs room for the whole state.
+    Rehearse {
+        /// The archive: its folder, or its name in rekit's own directory
+        archive: PathBuf,
+    },
+    /// Say what an archive holds
+    Show {
+        /// The archive: its folder, or its name in rekit's own directory
+        archive: PathBuf,
+    },
     /// List the archives in rekit's own directory
     List,
+    /// Remove archives that nothing needs any more from rekit's own directory
+    ///
+    /// An archive goes only if no option keeps it. What a run that is open, a parked node or the way back to a generation needs always stays.
+    Prune(prune::Arguments),
     /// Bring an archived state back into a builder
     ///
     /// A new node on a copy of the archived state takes the place of the builder's present one, which is parked with an archive of its
@@ -65,7 +87,10 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Create { builders, to } => create(call, &builders, to.as_deref()).await,
         Verb::Verify { archive } => verify(call, &archive).await,
+        Verb::Rehearse { archive } => rehearse::run(call, &archive).await,
+        Verb::Show { archive } => show::run(call, &archive),
         Verb::List => list(call),
+        Verb::Prune(arguments) => prune::run(call, &arguments).await,
         Verb::Restore {
             archive,
             builder,
@@ -155,18 +180,21 @@ fn find(call: &Call<'_>, archive: &Path) -> Result<PathBuf, Failure> {
 
 /// Returns the volume that an archived state was in.
 fn volume(path: &Path) -> Result<VolumeName, Failure> {
-    let shown = path.display();
-    let wrong = |message: String| Failure::new(Exit::Misuse, "archive-unusable", message);
-    let content = content(path).map_err(|why| {
-        wrong(format!("`{shown}` is no whole archive"))
-            .because(why)
-            .then("`rekit backup list` lists the archives")
-    })?;
+    let content = content(path).map_err(|why| no_archive(path, why))?;
     let volume = content.volume.and_then(|volume| volume.parse().ok());
     volume.ok_or_else(|| {
-        wrong(format!("archive `{shown}` holds {}, and no state of a builder", content.kind))
+        let (shown, kind) = (path.display(), content.kind);
+        let message = format!("archive `{shown}` holds {kind}, and no state of a builder");
+        Failure::new(Exit::Misuse, "archive-unusable", message)
             .then("`RESTORE.md` in the archive says how to bring its files back; `rekit rollback` brings back what a run changed")
     })
+}
+
+fn no_archive(path: &Path, why: String) -> Failure {
+    let message = format!("`{}` is no whole archive", path.display());
+    Failure::new(Exit::Misuse, "archive-unusable", message)
+        .because(why)
+        .then("`rekit backup list` lists the archives")
 }
 
 /// Reads every byte of an archive back, and shows how far it is.

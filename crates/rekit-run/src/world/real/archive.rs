@@ -315,7 +315,7 @@ fn counts(path: &Path) -> Answer<Archived> {
     })
 }
 
-fn open(path: &Path) -> Answer<rekit_archive::Archive> {
+pub(super) fn open(path: &Path) -> Answer<rekit_archive::Archive> {
     let unusable = |error: rekit_archive::OpenError| {
         let why = rekit_core::fact::chain(&error);
         WorldError::Refused {

@@ -6,12 +6,15 @@
 )]
 
 mod archive;
+pub mod canary;
 mod engine;
 mod file;
 mod front_end;
 mod helper;
 mod node;
 mod proof;
+mod rehearsal;
+mod script;
 mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -30,6 +33,8 @@ use super::{
     NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
     environment::Surroundings, host, path_of,
 };
+
+pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
 type Answer<T> = Result<T, WorldError>;
 

@@ -21,9 +21,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a new daemon may take to answer.
 const READY: Duration = Duration::from_mins(1);
 /// How long one probe may take; emulated ones are slow on a loaded machine.
-const PROBE: Duration = Duration::from_mins(2);
+pub(super) const PROBE: Duration = Duration::from_mins(2);
 
-fn failed<E: std::error::Error + Send + Sync + 'static>(
+pub(super) fn failed<E: std::error::Error + Send + Sync + 'static>(
     what: String,
 ) -> impl FnOnce(E) -> WorldError {
     move |error| WorldError::failed(what, error)
@@ -122,7 +122,7 @@ pub(super) async fn probe(
     run_probe(&control, platform).await
 }
 
-async fn run_probe(control: &Control, platform: &Platform) -> Answer<u64> {
+pub(super) async fn run_probe(control: &Control, platform: &Platform) -> Answer<u64> {
     let what = format!("the probe for {platform} failed");
     let wanted = platform.as_str().parse().map_err(failed(what.clone()))?;
     let outcome = probe::run_probe(control, &wanted, &nonce()?, PROBE)
@@ -133,11 +133,16 @@ async fn run_probe(control: &Control, platform: &Platform) -> Answer<u64> {
 
 /// Returns a text that no other probe has.
 pub(super) fn nonce() -> Answer<Nonce> {
+    random_text()
+        .parse()
+        .map_err(failed("a name for the probe".to_owned()))
+}
+
+/// Returns 16 hexadecimal digits.
+pub(super) fn random_text() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let random = RandomState::new().build_hasher().finish();
     format!("{random:016x}")
-        .parse()
-        .map_err(failed("a name for the probe".to_owned()))
 }
 
 /// Proves each builder: its platforms, its cache, and builds by the real front ends.
