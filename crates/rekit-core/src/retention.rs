@@ -10,7 +10,7 @@ use crate::{
     name::{ArchiveId, HostPath, RunId},
     next::Stage,
     plan::{Plan, Purpose},
-    step::{Action, StateSource},
+    step::{Action, BootState, StateSource},
     undo::Undo,
 };
 
@@ -148,7 +148,10 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::VerifyArchive { archive }
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::BootNode { state, .. } => from(state.as_ref()?, folder),
+        Action::BootNode { state, .. } => match state.as_ref()? {
+            BootState::Archived { source } => from(source, folder),
+            BootState::Copied { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        },
         _ => None,
     }
 }

@@ -26,7 +26,9 @@ use rekit_core::{
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
     socket::DeadSocket,
-    step::{Action, FileState, Identity, NodePlace, StateSource, Step, StepId, VolumePlace},
+    step::{
+        Action, BootState, FileState, Identity, NodePlace, StateSource, Step, StepId, VolumePlace,
+    },
     undo::Undo,
 };
 use rekit_run::{
@@ -328,14 +330,66 @@ fn restore(world: &FakeWorld) -> CheckedPlan {
                 record: record.clone(),
                 before: before.clone(),
                 edit: edit.clone(),
-                state: Some(StateSource {
-                    archive: path("/h/archives/team0"),
-                    identity: rekit_core::name::Digest::of(b"team0"),
+                state: Some(BootState::Archived {
+                    source: StateSource {
+                        archive: path("/h/archives/team0"),
+                        identity: rekit_core::name::Digest::of(b"team0"),
+                    },
                 }),
             },
             Action::ProbeNode {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0-g2"),
+                platforms: vec![name("linux/amd64")],
+            },
+            Action::RewriteRecord {
+                store: path("/s"),
+                record,
+                before,
+                edit,
+            },
+        ],
+    )
+}
+
+/// A new node begins with a copy of the running one's state, and takes its place.
+fn keep_cache(world: &FakeWorld) -> CheckedPlan {
+    let record = path("/s/instances/team");
+    let before = world.state(&record);
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    plan(
+        Purpose::Reinstall,
+        vec![
+            Action::CopyState {
+                archive: name("live"),
+                node: node(world, "team0"),
+            },
+            Action::VerifyArchive {
+                archive: name("live"),
+            },
+            Action::BootNode {
+                host: name("unix:///a"),
+                node: name("team0-g1"),
+                image: name("image"),
+                record: record.clone(),
+                before: before.clone(),
+                edit: edit.clone(),
+                state: Some(BootState::Copied {
+                    archive: name("live"),
+                    verified_by: StepId(2),
+                }),
+            },
+            Action::ProbeNode {
+                host: name("unix:///a"),
+                container: name("buildx_buildkit_team0-g1"),
                 platforms: vec![name("linux/amd64")],
             },
             Action::RewriteRecord {
@@ -750,6 +804,15 @@ fn every_restore_ends_warm_or_as_before() {
     let (states, back) = search(&restore(&done.world), &done.world, &done.journal, 2);
     println!("restore: {states} states");
     let new = &back.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0-g2_state"))];
+    assert_eq!(new.content.as_deref(), Some("warm"));
+}
+
+#[test]
+fn every_reinstall_that_keeps_the_cache_ends_warm_or_as_before() {
+    let start = machine();
+    let (states, done) = search(&keep_cache(&start), &start, &MemoryJournal::default(), 2);
+    println!("keep cache: {states} states");
+    let new = &done.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0-g1_state"))];
     assert_eq!(new.content.as_deref(), Some("warm"));
 }
 

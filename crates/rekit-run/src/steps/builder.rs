@@ -61,11 +61,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
     world: &W,
 ) -> Result<Undo, WorldError> {
     let Action::BootNode {
-        host,
-        node,
-        image,
-        state,
-        ..
+        host, node, image, ..
     } = scene.action
     else {
         unreachable!("BUG: not a boot")
@@ -80,7 +76,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
         node: node.clone(),
         run: scene.labels.run.clone(),
         step: scene.labels.step,
-        state: state.clone(),
+        state: scene.source.clone(),
     })
 }
 
@@ -144,9 +140,13 @@ async fn prepare_volume<W: ChangeWorld>(
     else {
         unreachable!("BUG: not a boot")
     };
+    if state.is_some() != scene.source.is_some() {
+        let why = format!("the state that node `{node}` begins with has not been verified");
+        return Err(WorldError::Refused { why });
+    }
     let volume = node.volume();
     let is_there = world.volume(host, &volume).await?.is_some();
-    let Some(source) = state else {
+    let Some(source) = &scene.source else {
         if !is_there {
             world.create_volume(host, &volume, &scene.labels).await?;
         }

@@ -349,7 +349,8 @@ impl ChangeWorld for RealWorld<'_> {
 
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         let engine = self.engine(&node.host).await?;
-        archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
+        let copy = archive::copy_state(&self.archives, archive, &engine, node, self.listener);
+        Box::pin(copy).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
@@ -398,6 +399,7 @@ impl ChangeWorld for RealWorld<'_> {
     ) -> Answer<()> {
         self.verify_source(source).await?;
         let (engine, path) = (self.engine(host).await?, path_of(&source.archive));
+        archive::refuse_damaged_databases(&path)?;
         archive::restore_state(path, &engine, volume, self.listener).await
     }
 }
