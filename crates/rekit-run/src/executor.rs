@@ -237,7 +237,8 @@ impl<'a> Run<'a> {
         let began = std::time::Instant::now();
         let outcome = {
             let scene = self.scene(id);
-            steps::effect(&scene, world, journal).await
+            // One place for the many kinds of effects: their futures are large.
+            Box::pin(steps::effect(&scene, world, journal)).await
         };
         match outcome {
             Ok(outcome) => {

@@ -280,19 +280,19 @@ impl Session<'_> {
 
     /// Goes on with the open run where its journal says it stands.
     pub async fn resume(&self) -> Result<Applied, SessionError> {
-        Box::pin(self.take_up(|_, _| Ok(()))).await
+        self.take_up(|_, _| Ok(())).await
     }
 
     /// Takes the open run back.
     pub async fn unwind(&self) -> Result<Applied, SessionError> {
-        let turn = self.take_up(|run, journal| {
+        self.take_up(|run, journal| {
             if run.state().turned().is_none() {
                 run.turn(journal)
             } else {
                 Ok(())
             }
-        });
-        Box::pin(turn).await
+        })
+        .await
     }
 
     async fn take_up(

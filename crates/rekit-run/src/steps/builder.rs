@@ -124,9 +124,13 @@ pub(super) async fn effect<W: ChangeWorld>(
             world.start_container(host, &container).await?;
         }
     }
-    Ok(Outcome::Booted {
-        version: world.wait_ready(host, &container).await?,
-    })
+    let version = world.wait_ready(host, &container).await?;
+    if let Some(source) = &scene.source {
+        world
+            .prove_state(source, host, &container, &node.volume())
+            .await?;
+    }
+    Ok(Outcome::Booted { version })
 }
 
 /// Makes the node's volume: empty, or with an archived state in it.

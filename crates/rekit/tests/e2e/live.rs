@@ -237,3 +237,38 @@ fn a_damaged_database_is_no_state_to_begin_with() {
     let found = differences(&before, &machine.world());
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
+
+/// Issue 4, test G: there and back between two versions of BuildKit, and what does not fit.
+#[test]
+fn r1_3_5_a_state_serves_another_buildkit_if_that_finds_its_cache() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let (old, tag) = ("0.17.3", "moby/buildkit:v0.17.3");
+    machine.lab.buildkit_image_as(old, tag).unwrap();
+    let create = ["buildx", "create", "--bootstrap", "--name"];
+    let option = format!("image={tag}");
+    machine
+        .docker(&[&create[..], &["old", "--driver-opt", &option]].concat())
+        .good();
+    let flags = "--oci-worker-snapshotter=native";
+    machine
+        .docker(&[&create[..], &["native", "--buildkitd-flags", flags]].concat())
+        .good();
+    let restore = |archive: &str, builder: &str| {
+        machine.rekit(&["backup", "restore", archive, "--builder", builder, "--yes"])
+    };
+
+    let archive = backup(&machine);
+    restore(&archive, "old").good();
+    machine.export_of("old").is_warm_twin_of(&image);
+    let made = machine.rekit(&["backup", "create", "old", "--yes"]).good();
+    let archive_of_old = made.stdout.lines().last().unwrap().to_owned();
+    restore(&archive_of_old, "new").good();
+    machine.export_of("new").is_warm_twin_of(&image);
+
+    let before = machine.containers();
+    restore(&archive, "native").ends_with(5).says(
+        "the layers are in snapshotter `overlayfs`, and the daemon uses snapshotter `native`",
+    );
+    assert_eq!(machine.containers(), before);
+}

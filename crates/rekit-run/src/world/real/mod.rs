@@ -349,8 +349,7 @@ impl ChangeWorld for RealWorld<'_> {
 
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         let engine = self.engine(&node.host).await?;
-        let copy = archive::copy_state(&self.archives, archive, &engine, node, self.listener);
-        Box::pin(copy).await
+        archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
@@ -389,6 +388,23 @@ impl ChangeWorld for RealWorld<'_> {
         Err(WorldError::Refused {
             why: format!("archive `{name}` is another one than planned for"),
         })
+    }
+
+    async fn prove_state(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+        container: &ContainerName,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        let engine = self.engine(host).await?;
+        let archive = path_of(&source.archive);
+        let stage = Stage {
+            archive: &archive,
+            host,
+            owner: "",
+        };
+        rehearsal::prove(stage, &engine, container, volume).await
     }
 
     async fn restore_from(
