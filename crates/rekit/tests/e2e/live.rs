@@ -267,7 +267,7 @@ fn r1_3_5_a_state_serves_another_buildkit_if_that_finds_its_cache() {
     machine.export_of("new").is_warm_twin_of(&image);
 
     let before = machine.containers();
-    restore(&archive, "native").ends_with(5).says(
+    restore(&archive, "native").ends_with(4).says(
         "the layers are in snapshotter `overlayfs`, and the daemon uses snapshotter `native`",
     );
     assert_eq!(machine.containers(), before);
