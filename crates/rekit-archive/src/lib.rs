@@ -26,6 +26,7 @@ mod entry;
 mod list;
 mod live;
 mod manifest;
+mod memory;
 mod order;
 mod pack;
 mod path;
@@ -54,7 +55,8 @@ pub use live::{Freeze, Freezer, LiveError, Mounts, Running, Watchdog, watch};
 pub use manifest::{
     Consistency, Counts, FileInManifest, Manifest, SegmentKind, SegmentRecord, Skipped, TreeRecord,
 };
-pub use pack::{Changes, Ending, MemoryFile, PackError, PackOptions, Progress, pack, pack_memory};
+pub use memory::{MemoryFile, pack_memory};
+pub use pack::{Changes, Ending, PackError, PackOptions, Progress, pack};
 pub use path::{PathError, TreePath};
 pub use pool::sweep;
 pub use removal::{removable_bytes, remove};
