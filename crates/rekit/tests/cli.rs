@@ -464,7 +464,7 @@ fn what_can_be_done_with_archives() {
         Usage: rekit backup [OPTIONS] <COMMAND>
 
         Commands:
-          create    Archive builders: their configuration, and each node's stopped state
+          create    Archive builders: their configuration, and each node's state
           verify    Read every byte of an archive back
           rehearse  Prove an archived state by using it: a daemon on a copy of it must find its cache
           show      Say what an archive holds
