@@ -1,4 +1,4 @@
-//! Archive + verify side by side with `tar --xattrs --xattrs-include='*' --sparse | zstd -T0 -3`, alternating, medians.
+//! The archive side by side with `tar --xattrs --xattrs-include='*' --sparse | zstd -T0 -3`, restic and borg: all in turn in each round, medians.
 //!
 //! ```text
 //! cargo run --release -p rekit-archive --example bench -- [MEGABYTES] [FILES] [ROUNDS]
@@ -11,11 +11,13 @@
     reason = "a measurement for people"
 )]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rekit_archive::{
     ArchiveWriter, Consistency, Digest, MetadataOfArchive, PackOptions, UnpackOptions,
@@ -33,81 +35,185 @@ fn main() -> Outcome<()> {
     };
     let (megabytes, files) = (number(0, 500), number(1, 10_000));
     let rounds = number(if given.is_some() { 1 } else { 2 }, 5);
-    let scratch = std::path::PathBuf::from(format!("/var/tmp/rekit-bench-{}", std::process::id()));
+    let scratch = PathBuf::from(format!("/var/tmp/rekit-bench-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
-    let source = if let Some(folder) = given {
-        folder.into()
+    let source = scratch.join("source");
+    if let Some(folder) = given {
+        // A copy: a part of it is written to.
+        shell(&format!("cp -a {folder} {}", source.display()))?;
     } else {
-        let source = scratch.join("source");
         plant(&source, megabytes << 20, files)?;
-        source
-    };
+    }
     let outcome = compare(&source, &scratch, rounds);
     fs::remove_dir_all(&scratch)?;
     outcome
 }
 
-fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
-    let (mut tar, mut packs, mut verifies, mut unpacks, mut again) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    let mut sizes = (0, 0);
-    for round in 0..=rounds {
+/// Seconds of each round, by what was done.
+#[derive(Default)]
+struct Times(BTreeMap<&'static str, Vec<f64>>);
+
+impl Times {
+    fn clock<T>(&mut self, what: &'static str, act: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         let begun = Instant::now();
-        sizes.0 = tar_zstd(source, scratch)?;
-        let tar_seconds = begun.elapsed().as_secs_f64();
-        let home = scratch.join("archives");
-        let (pack_seconds, path, size) = pack(source, &home, "one")?;
-        sizes.1 = size;
-        let begun = Instant::now();
-        let archive = open(&path)?;
-        verify(&archive, &mut |_| {})?;
-        let verify_seconds = begun.elapsed().as_secs_f64();
-        let (again_seconds, _, _) = pack(source, &home, "two")?;
-        let begun = Instant::now();
-        unpack(
-            &archive,
-            "state",
-            &scratch.join("target"),
-            &UnpackOptions::default(),
-            &mut |_| {},
-        )?;
-        let unpack_seconds = begun.elapsed().as_secs_f64();
-        fs::remove_dir_all(scratch.join("target"))?;
-        fs::remove_dir_all(home)?;
-        if round == 0 {
-            continue; // Warms the page cache.
-        }
-        tar.push(tar_seconds);
-        packs.push(pack_seconds);
-        verifies.push(verify_seconds);
-        unpacks.push(unpack_seconds);
-        again.push(again_seconds);
+        let done = act()?;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.0.entry(what).or_default().push(seconds);
+        Ok(done)
     }
-    let both: Vec<f64> = packs
-        .iter()
-        .zip(&verifies)
-        .map(|(pack, verify)| pack + verify)
-        .collect();
-    let ratio = median(&both) / median(&tar);
+
+    fn median(&self, what: &str) -> f64 {
+        median(self.0.get(what).map_or(&[], |values| &values[..]))
+    }
+
+    /// Prints what we take beside what others take, and the ratio with what is promised.
+    fn compare(&self, ours: &[&str], theirs: &str, promised: f64) {
+        let own: f64 = ours.iter().map(|what| self.median(what)).sum();
+        let other = self.median(theirs);
+        let what = ours.join(" + ");
+        println!(
+            "{what} {own:.2} s, {theirs} {other:.2} s: ratio {:.2} (promised: at most {promised})",
+            own / other
+        );
+    }
+}
+
+/// Runs all of them in turn in each round, so that what else the machine does falls on all alike.
+fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
+    let mut times = Times::default();
+    let (mut sizes, mut again) = ((0, 0, 0), (0, 0));
+    for round in 0..=rounds {
+        if round == 1 {
+            times = Times::default(); // The first round warmed the page cache.
+        }
+        sizes.0 = times.clock("tar | zstd", || tar_zstd(source, scratch))?;
+        let home = scratch.join("archives");
+        let (path, size) = times.clock("pack", || pack(source, &home, "one"))?;
+        sizes.1 = size;
+        let archive = open(&path)?;
+        times.clock("verify", || Ok(verify(&archive, &mut |_| {})?))?;
+        let target = scratch.join("target");
+        let options = UnpackOptions::default();
+        times.clock("unpack", || {
+            Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
+        })?;
+        fs::remove_dir_all(&target)?;
+        let before = bytes_below(&home)?;
+        change_some(source, round)?;
+        let (path, _) = times.clock("second pack", || pack(source, &home, "two"))?;
+        again = (before, bytes_below(&home)? - before);
+        times.clock("second verify", || Ok(verify(&open(&path)?, &mut |_| {})?))?;
+        fs::remove_dir_all(home)?;
+        sizes.2 = restic(source, scratch, &mut times)?;
+        borg(source, scratch, &mut times)?;
+    }
+    let mebi = |bytes: u64| bytes >> 20;
     println!(
-        "tar | zstd -T0 -3   {:.2} s, {} MiB",
-        median(&tar),
-        sizes.0 >> 20
+        "packed: rekit {} MiB, tar | zstd -T0 -3 {} MiB, restic {} MiB",
+        mebi(sizes.1),
+        mebi(sizes.0),
+        mebi(sizes.2)
+    );
+    times.compare(&["pack", "verify"], "tar | zstd", 1.0);
+    times.compare(&["pack", "verify"], "restic backup + check", 0.4);
+    times.compare(&["pack", "verify"], "borg create + check", 0.4);
+    times.compare(&["unpack"], "restic restore", 0.6);
+    times.compare(&["second pack"], "pack", 0.3);
+    println!(
+        "the second archive, a twentieth changed: {} of {} MiB more",
+        mebi(again.1),
+        mebi(again.0)
     );
     println!(
-        "pack                {:.2} s, {} MiB",
-        median(&packs),
-        sizes.1 >> 20
+        "pack {:.2} s, verify {:.2} s, second verify {:.2} s, unpack {:.2} s",
+        times.median("pack"),
+        times.median("verify"),
+        times.median("second verify"),
+        times.median("unpack")
     );
-    println!("verify              {:.2} s", median(&verifies));
     println!(
-        "pack + verify       {:.2} s, ratio {ratio:.2}",
-        median(&both)
+        "peak memory {} MiB (promised: at most 100 MB)",
+        peak()? >> 10
     );
-    println!("pack into a full pool {:.2} s", median(&again));
-    println!("unpack              {:.2} s", median(&unpacks));
-    println!("peak memory         {} MiB", peak()? >> 10);
     Ok(())
+}
+
+/// Writes to a twentieth of the snapshots.
+fn change_some(source: &Path, round: u64) -> Outcome<()> {
+    let snapshots = source.join("runc-overlayfs/snapshots/snapshots");
+    let mut folders: Vec<_> = fs::read_dir(snapshots)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    folders.sort();
+    for folder in folders.iter().step_by(20) {
+        fs::write(folder.join("fs/changed"), round.to_string())?;
+    }
+    // Times are rounded: what was written just now might change again without a trace.
+    thread::sleep(Duration::from_millis(50));
+    Ok(())
+}
+
+fn restic(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<u64> {
+    let (repository, target) = (scratch.join("restic"), scratch.join("restored"));
+    let run = |arguments: &str| -> Outcome<()> {
+        let script = format!(
+            "export RESTIC_PASSWORD=bench RESTIC_CACHE_DIR={0}/cache; restic -q -r {1} {arguments}",
+            scratch.display(),
+            repository.display()
+        );
+        shell(&script)
+    };
+    run("init")?;
+    let (from, to) = (source.display(), target.display());
+    times.clock("restic backup + check", || {
+        run(&format!("backup {from}"))?;
+        run("check --read-data")
+    })?;
+    times.clock("restic restore", || {
+        run(&format!("restore latest --sparse --target {to}"))
+    })?;
+    let bytes = bytes_below(&repository)?;
+    for folder in [repository, target, scratch.join("cache")] {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(bytes)
+}
+
+fn borg(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<()> {
+    let repository = scratch.join("borg");
+    let run = |arguments: &str| -> Outcome<()> {
+        let script = format!(
+            "export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes BORG_BASE_DIR={}; borg {arguments}",
+            scratch.display()
+        );
+        shell(&script)
+    };
+    let (from, to) = (source.display(), repository.display());
+    run(&format!("init -e none {to}"))?;
+    times.clock("borg create + check", || {
+        run(&format!("create {to}::one {from}"))?;
+        run(&format!("check --verify-data {to}"))
+    })?;
+    fs::remove_dir_all(repository)?;
+    Ok(())
+}
+
+fn shell(script: &str) -> Outcome<()> {
+    let script = format!("set -euo pipefail; {script} > /dev/null");
+    let status = Command::new("bash").args(["-c", &script]).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("failed: {script}").into())
+    }
+}
+
+/// Returns the bytes of all files, each once whatever its names.
+fn bytes_below(folder: &Path) -> Outcome<u64> {
+    let output = Command::new("du").args(["-sB1"]).arg(folder).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let bytes = text.split_whitespace().next().unwrap_or_default();
+    Ok(bytes.parse()?)
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -116,9 +222,8 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Packs and brings to the disk; returns the seconds, the archive, and its bytes.
-fn pack(source: &Path, home: &Path, id: &str) -> Outcome<(f64, std::path::PathBuf, u64)> {
-    let begun = Instant::now();
+/// Packs and brings to the disk; returns the archive and its bytes.
+fn pack(source: &Path, home: &Path, id: &str) -> Outcome<(PathBuf, u64)> {
     let mut writer = ArchiveWriter::create(home, id)?;
     let mut options = PackOptions::with(buildkit_state_rules());
     if let Some(level) = std::env::var_os("LEVEL") {
@@ -131,22 +236,17 @@ fn pack(source: &Path, home: &Path, id: &str) -> Outcome<(f64, std::path::PathBu
         consistency: Consistency::CleanStop,
         metadata: serde_json::Value::Null,
     };
-    let path = writer.finish(metadata)?.path;
-    Ok((begun.elapsed().as_secs_f64(), path, size))
+    Ok((writer.finish(metadata)?.path, size))
 }
 
 /// Does the same as people do it, and brings it to the disk as we do.
 fn tar_zstd(source: &Path, scratch: &Path) -> Outcome<u64> {
     let out = scratch.join("plain.tar.zst");
-    let script = format!(
-        "set -o pipefail; tar --xattrs --xattrs-include='*' --sparse -C {0} -cf - . | zstd -q -T0 -3 -f -o {1} && sync -f {1}",
+    shell(&format!(
+        "tar --xattrs --xattrs-include='*' --sparse -C {0} -cf - . | zstd -q -T0 -3 -f -o {1}; sync -f {1}",
         source.display(),
         out.display(),
-    );
-    let status = Command::new("bash").args(["-c", &script]).status()?;
-    if !status.success() {
-        return Err("tar failed".into());
-    }
+    ))?;
     Ok(fs::metadata(&out)?.len())
 }
 

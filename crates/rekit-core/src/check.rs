@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     name::ArchiveId,
     plan::Plan,
-    step::{Action, Step, StepId},
+    step::{Action, BootState, Step, StepId},
 };
 
 /// A plan whose order is safe. Only [`check`] makes one, and the executor takes nothing else.
@@ -159,6 +159,20 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
                         verified: id,
                     });
                 }
+            }
+            Action::BootNode {
+                state:
+                    Some(BootState::Copied {
+                        archive,
+                        verified_by,
+                    }),
+                ..
+            } if verified.get(verified_by).copied() != Some(archive) => {
+                faults.push(PlanFault::Unproven {
+                    step: step.id,
+                    kind: step.action.kind(),
+                    archive: archive.clone(),
+                });
             }
             Action::RemoveVolume {
                 archive,

@@ -10,7 +10,7 @@ use crate::{
     name::{ArchiveId, HostPath, RunId},
     next::Stage,
     plan::{Plan, Purpose},
-    step::{Action, StateSource},
+    step::{Action, BootState, StateSource},
     undo::Undo,
 };
 
@@ -150,7 +150,10 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ImportMounts { source, .. } => from(source, folder),
-        Action::BootNode { state, .. } => from(state.as_ref()?, folder),
+        Action::BootNode { state, .. } => match state.as_ref()? {
+            BootState::Archived { source } => from(source, folder),
+            BootState::Copied { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        },
         _ => None,
     }
 }

@@ -122,8 +122,8 @@ pub enum Action {
         before: FileState,
         /// How that record will be rewritten.
         edit: RecordEdit,
-        /// The archived state that it begins with; `None`: an empty one.
-        state: Option<StateSource>,
+        /// The state that it begins with; `None`: an empty one.
+        state: Option<BootState>,
     },
     /// Runs one probe per platform on a node that no client uses yet.
     ProbeNode {
@@ -326,6 +326,24 @@ pub enum Action {
         store: HostPath,
         /// The builders and the platforms that each must build for.
         builders: Vec<Claim>,
+    },
+}
+
+/// The state that a node begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BootState {
+    /// One that was archived before.
+    Archived {
+        /// Its archive.
+        source: StateSource,
+    },
+    /// One that this run archives.
+    Copied {
+        /// The archive.
+        archive: ArchiveId,
+        /// The step of this plan that verified it.
+        verified_by: StepId,
     },
 }
 

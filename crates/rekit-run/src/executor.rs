@@ -6,7 +6,7 @@ use rekit_core::{
     fact::chain,
     mask,
     next::{Do, Entry, RunEnd, RunState, Turn},
-    step::{Action, Step, StepId},
+    step::{Action, BootState, StateSource, Step, StepId},
     undo::Outcome,
 };
 
@@ -237,7 +237,8 @@ impl<'a> Run<'a> {
         let began = std::time::Instant::now();
         let outcome = {
             let scene = self.scene(id);
-            steps::effect(&scene, world, journal).await
+            // One place for the many kinds of effects: their futures are large.
+            Box::pin(steps::effect(&scene, world, journal)).await
         };
         match outcome {
             Ok(outcome) => {
@@ -376,10 +377,32 @@ impl<'a> Run<'a> {
             run: self.plan.plan().run.clone(),
             step: id,
         };
+        let action = &self.step(id).action;
         Scene {
-            action: &self.step(id).action,
+            action,
             stage: self.state.stage(id),
             labels,
+            source: self.source(action),
+        }
+    }
+
+    /// Returns the archived state that a node begins with; `None` also for one that is not proven yet.
+    fn source(&self, action: &Action) -> Option<StateSource> {
+        let Action::BootNode { state, .. } = action else {
+            return None;
+        };
+        match state.as_ref()? {
+            BootState::Archived { source } => Some(source.clone()),
+            BootState::Copied {
+                archive,
+                verified_by,
+            } => match self.state.outcome(*verified_by)? {
+                Outcome::Verified { identity, .. } => Some(StateSource {
+                    archive: self.plan.plan().archives.join(archive.as_str()),
+                    identity: identity.clone(),
+                }),
+                _ => None,
+            },
         }
     }
 

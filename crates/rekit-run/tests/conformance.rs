@@ -17,7 +17,7 @@ use rekit_core::{
     next::{Observed, Stage},
     record::{NodeEdit, RecordEdit},
     step::{
-        Action, BuildPlace, DaemonPlace, FileState, Identity, JsonEdit, Kept, NodePlace,
+        Action, BootState, BuildPlace, DaemonPlace, FileState, Identity, JsonEdit, Kept, NodePlace,
         StateSource, StepId, VolumePlace,
     },
     undo::{Outcome, Undo},
@@ -165,10 +165,18 @@ impl Bench {
         };
         let mut world = self.world();
         let kind = action.kind();
+        let source = match action {
+            Action::BootNode {
+                state: Some(BootState::Archived { source }),
+                ..
+            } => Some(source.clone()),
+            _ => None,
+        };
         let pending = Scene {
             action,
             stage: &Stage::Pending,
             labels: labels.clone(),
+            source: source.clone(),
         };
         let observed = self
             .runtime
@@ -184,6 +192,7 @@ impl Bench {
             action,
             stage: &stage,
             labels,
+            source,
         };
         let outcome = self
             .runtime
@@ -438,6 +447,15 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             platforms,
         },
     );
+    // It may stay: it only takes room.
+    let (_, copied) = bench.apply(
+        14,
+        &Action::CopyState {
+            archive: name("running"),
+            node: node.clone(),
+        },
+    );
+    assert!(matches!(copied, Outcome::Archived { files, .. } if files > 0));
     bench.there_and_back(
         3,
         &Action::Drain {
@@ -494,7 +512,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         archive: HostPath::from(folder.to_str().unwrap()),
         identity,
     };
-    bench.there_and_back(13, &boot(Some(source)));
+    bench.there_and_back(13, &boot(Some(BootState::Archived { source })));
     let (container_back, _) = bench.apply(10, &Action::RemoveContainer { node });
     let content = |bench: &Bench| {
         rekit_archive::tree_digest(

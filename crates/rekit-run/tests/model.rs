@@ -28,7 +28,8 @@ use rekit_core::{
     record::{NodeEdit, RecordEdit},
     socket::DeadSocket,
     step::{
-        Action, BuildPlace, FileState, Identity, NodePlace, StateSource, Step, StepId, VolumePlace,
+        Action, BootState, BuildPlace, FileState, Identity, NodePlace, StateSource, Step, StepId,
+        VolumePlace,
     },
     undo::Undo,
 };
@@ -331,14 +332,66 @@ fn restore(world: &FakeWorld) -> CheckedPlan {
                 record: record.clone(),
                 before: before.clone(),
                 edit: edit.clone(),
-                state: Some(StateSource {
-                    archive: path("/h/archives/team0"),
-                    identity: rekit_core::name::Digest::of(b"team0"),
+                state: Some(BootState::Archived {
+                    source: StateSource {
+                        archive: path("/h/archives/team0"),
+                        identity: rekit_core::name::Digest::of(b"team0"),
+                    },
                 }),
             },
             Action::ProbeNode {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0-g2"),
+                platforms: vec![name("linux/amd64")],
+            },
+            Action::RewriteRecord {
+                store: path("/s"),
+                record,
+                before,
+                edit,
+            },
+        ],
+    )
+}
+
+/// A new node begins with a copy of the running one's state, and takes its place.
+fn keep_cache(world: &FakeWorld) -> CheckedPlan {
+    let record = path("/s/instances/team");
+    let before = world.state(&record);
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    plan(
+        Purpose::Reinstall,
+        vec![
+            Action::CopyState {
+                archive: name("live"),
+                node: node(world, "team0"),
+            },
+            Action::VerifyArchive {
+                archive: name("live"),
+            },
+            Action::BootNode {
+                host: name("unix:///a"),
+                node: name("team0-g1"),
+                image: name("image"),
+                record: record.clone(),
+                before: before.clone(),
+                edit: edit.clone(),
+                state: Some(BootState::Copied {
+                    archive: name("live"),
+                    verified_by: StepId(2),
+                }),
+            },
+            Action::ProbeNode {
+                host: name("unix:///a"),
+                container: name("buildx_buildkit_team0-g1"),
                 platforms: vec![name("linux/amd64")],
             },
             Action::RewriteRecord {
@@ -818,6 +871,15 @@ fn every_import_of_cache_mounts_ends_complete_or_as_before() {
     let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert_eq!(point.world.mounts, start.mounts);
+}
+
+#[test]
+fn every_reinstall_that_keeps_the_cache_ends_warm_or_as_before() {
+    let start = machine();
+    let (states, done) = search(&keep_cache(&start), &start, &MemoryJournal::default(), 2);
+    println!("keep cache: {states} states");
+    let new = &done.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0-g1_state"))];
+    assert_eq!(new.content.as_deref(), Some("warm"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rekit_core::{
 use rekit_run::{
     executor::DriveEnd,
     session::{Applied, Session, SessionError},
+    world::path_of,
 };
 
 use crate::{
@@ -35,6 +36,9 @@ pub(crate) async fn carry_out(call: &Call<'_>, plan: Plan, room: &Room) -> Resul
         .clone();
     let style = &call.output.note_style;
     call.output.note(&ui::plan::plan(&plan, room, style));
+    if let Some((needed, free)) = room.lacking() {
+        return Err(no_room(&plan, &needed, &free));
+    }
     agree(
         call,
         &format!("Carry out these {} steps?", plan.steps.len()),
@@ -44,6 +48,18 @@ pub(crate) async fn carry_out(call: &Call<'_>, plan: Plan, room: &Room) -> Resul
         session.apply(plan.clone()).await
     })
     .await
+}
+
+/// Says that the archives may not fit. Nothing has begun: a disk that runs full harms whoever else writes to it.
+fn no_room(plan: &Plan, needed: &str, free: &str) -> Failure {
+    let folder = path_of(&plan.archives);
+    let message = format!(
+        "the states to archive hold {needed}, and the disk of `{}` has {free} left",
+        folder.display()
+    );
+    Failure::new(Exit::Refused, "no-room", message)
+        .then("let rekit keep its archives on a disk with more room: `REKIT_HOME=/DISK/rekit rekit …`, or for a backup `--to DIR`")
+        .then("or give up cache that nobody needs first: `docker buildx prune --builder NAME --filter until=240h`")
 }
 
 /// Returns once a person agreed, at the terminal or by `--yes`.

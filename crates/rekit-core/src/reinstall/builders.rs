@@ -7,7 +7,7 @@ use crate::{
     inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
     record::{NodeEdit, NodeSettings, RecordEdit},
-    step::{Action, Claim, DaemonPlace, FileState, NodePlace, StateSource, VolumePlace},
+    step::{Action, BootState, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
 };
 
 /// The driver whose nodes are containers.
@@ -18,10 +18,12 @@ pub(super) struct Renewal {
     pub(super) edit: NodeEdit,
     pub(super) host: HostId,
     pub(super) image: ImageRef,
-    /// The archived state that it begins with; `None`: an empty one.
-    pub(super) state: Option<StateSource>,
+    /// The state that it begins with; `None`: an empty one.
+    pub(super) state: Option<BootState>,
     pub(super) platforms: Vec<Platform>,
     pub(super) old: Option<NodePlace>,
+    /// Whether the old node runs.
+    pub(super) runs: bool,
     pub(super) old_volume: Option<VolumePlace>,
 }
 
@@ -235,6 +237,7 @@ impl Reinstall<'_> {
             image,
             state: None,
             platforms: self.platforms(&architecture),
+            runs: container.is_some_and(|container| container.status == "running"),
             old: container.map(|container| place(&host, container, old)),
             old_volume: volume.map(|volume| volume_place(&host, volume)),
             host,
@@ -251,9 +254,12 @@ impl Reinstall<'_> {
         &mut self,
         builder: &BuilderName,
         record: &HostPath,
-        renewals: Vec<Renewal>,
+        mut renewals: Vec<Renewal>,
         kept: Vec<NodeEdit>,
     ) {
+        for renewal in &mut renewals {
+            self.keep_cache(renewal);
+        }
         let renewed = renewals.iter().map(|renewal| renewal.edit.clone());
         let edit = RecordEdit {
             builder: builder.clone(),
@@ -291,6 +297,25 @@ impl Reinstall<'_> {
         for renewal in renewals {
             self.retire(renewal);
         }
+    }
+
+    /// Archives the state of a node while it builds, for the new node to begin with. The archive of the stopped state, later, then reads
+    /// only what changed since. Image and flags are the old node's, so that the new one can read its state.
+    fn keep_cache(&mut self, renewal: &mut Renewal) {
+        if !self.wishes.keep_cache || renewal.state.is_some() || renewal.old_volume.is_none() {
+            return;
+        }
+        let Some(node) = renewal.old.clone().filter(|_| renewal.runs) else {
+            let what = format!("the cache of node {}", renewal.edit.name);
+            let why = "only a running node is copied; start it to keep its cache";
+            self.draft.leave_out(what, why);
+            return;
+        };
+        let (archive, verified_by) = self.draft.copy_state(node);
+        renewal.state = Some(BootState::Copied {
+            archive,
+            verified_by,
+        });
     }
 
     fn boot(
@@ -349,7 +374,7 @@ impl Reinstall<'_> {
     }
 
     /// Makes a builder with one node, on an archived state or on an empty one.
-    pub(super) fn create(&mut self, name: &BuilderName, state: Option<StateSource>) {
+    pub(super) fn create(&mut self, name: &BuilderName, state: Option<BootState>) {
         let Some(host) = self.first_host().map(|host| host.id.clone()) else {
             return;
         };
@@ -378,6 +403,7 @@ impl Reinstall<'_> {
             .join(&name.as_str().to_lowercase());
         let fresh = Renewal {
             old: None,
+            runs: false,
             old_volume: None,
             state,
             ..renewal

@@ -28,6 +28,8 @@ use crate::{
 pub struct Wishes {
     /// Builds that still run after the limit are cut.
     pub cut_running_builds: bool,
+    /// New nodes begin with a copy of the old nodes' caches.
+    pub keep_cache: bool,
 }
 
 /// Why a plan cannot be made.

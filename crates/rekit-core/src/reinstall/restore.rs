@@ -11,7 +11,7 @@ use crate::{
     name::{BuilderName, NodeName, VolumeName},
     plan::{Plan, Purpose},
     record::NodeEdit,
-    step::StateSource,
+    step::{BootState, StateSource},
 };
 
 /// An archived state and where it goes.
@@ -48,7 +48,12 @@ pub fn restore(
     };
     match (owner, &restore.builder) {
         (Some(builder), _) => plan.renew_with(builder, origin.as_ref(), &restore.source)?,
-        (None, Some(name)) => plan.create(name, Some(restore.source.clone())),
+        (None, Some(name)) => plan.create(
+            name,
+            Some(BootState::Archived {
+                source: restore.source.clone(),
+            }),
+        ),
         (None, None) => unreachable!("BUG: a builder without a name"),
     }
     plan.validate();
@@ -114,7 +119,9 @@ impl<'a> Reinstall<'a> {
         });
         let kept: Vec<_> = kept.collect();
         let renewal = Renewal {
-            state: Some(source.clone()),
+            state: Some(BootState::Archived {
+                source: source.clone(),
+            }),
             ..self.beside(edit, host, image_of(node), &node.name)
         };
         self.switch_some(&builder.name, &builder.file.path, vec![renewal], kept);

@@ -61,11 +61,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
     world: &W,
 ) -> Result<Undo, WorldError> {
     let Action::BootNode {
-        host,
-        node,
-        image,
-        state,
-        ..
+        host, node, image, ..
     } = scene.action
     else {
         unreachable!("BUG: not a boot")
@@ -80,7 +76,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
         node: node.clone(),
         run: scene.labels.run.clone(),
         step: scene.labels.step,
-        state: state.clone(),
+        state: scene.source.clone(),
     })
 }
 
@@ -128,9 +124,13 @@ pub(super) async fn effect<W: ChangeWorld>(
             world.start_container(host, &container).await?;
         }
     }
-    Ok(Outcome::Booted {
-        version: world.wait_ready(host, &container).await?,
-    })
+    let version = world.wait_ready(host, &container).await?;
+    if let Some(source) = &scene.source {
+        world
+            .prove_state(source, host, &container, &node.volume())
+            .await?;
+    }
+    Ok(Outcome::Booted { version })
 }
 
 /// Makes the node's volume: empty, or with an archived state in it.
@@ -144,9 +144,13 @@ async fn prepare_volume<W: ChangeWorld>(
     else {
         unreachable!("BUG: not a boot")
     };
+    if state.is_some() != scene.source.is_some() {
+        let why = format!("the state that node `{node}` begins with has not been verified");
+        return Err(WorldError::Refused { why });
+    }
     let volume = node.volume();
     let is_there = world.volume(host, &volume).await?.is_some();
-    let Some(source) = state else {
+    let Some(source) = &scene.source else {
         if !is_there {
             world.create_volume(host, &volume, &scene.labels).await?;
         }

@@ -16,7 +16,7 @@ mod wait;
 use rekit_core::{
     name::{ContainerName, HostId},
     next::{Observed, Stage},
-    step::{Action, NodePlace},
+    step::{Action, NodePlace, StateSource},
     undo::{Outcome, Undo},
 };
 
@@ -35,6 +35,8 @@ pub struct Scene<'a> {
     pub stage: &'a Stage,
     /// The labels of what it makes.
     pub labels: Labels,
+    /// The archived state that a node begins with, as the plan names it or as this run proved it.
+    pub source: Option<StateSource>,
 }
 
 impl Scene<'_> {

@@ -483,6 +483,16 @@ impl ChangeWorld for FakeWorld {
         self.verify_archive(&archive_id(source)).await.map(drop)
     }
 
+    async fn prove_state(
+        &mut self,
+        _: &StateSource,
+        _: &HostId,
+        _: &ContainerName,
+        _: &VolumeName,
+    ) -> Answer<()> {
+        self.step()
+    }
+
     async fn restore_from(
         &mut self,
         source: &StateSource,

@@ -246,6 +246,14 @@ pub trait ChangeWorld: ReadWorld {
     fn verify_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
     /// Reads an archive back that may lie anywhere; one that is not the one that is meant is refused.
     fn verify_source(&mut self, source: &StateSource) -> impl Future<Output = Answer<()>>;
+    /// Proves that a daemon that began with an archived state found its cache.
+    fn prove_state(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+        container: &ContainerName,
+        volume: &VolumeName,
+    ) -> impl Future<Output = Answer<()>>;
     /// Brings an archived state back into an empty volume.
     fn restore_state(
         &mut self,

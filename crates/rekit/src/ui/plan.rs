@@ -1,5 +1,7 @@
 //! A plan for a person: every step with its reason, what was chosen, left out and interrupted, and the room it takes.
 
+use std::collections::BTreeSet;
+
 use rekit_core::{
     inventory::Inventory,
     plan::{Plan, Purpose},
@@ -24,15 +26,28 @@ pub(crate) struct Room {
     free: Option<u64>,
 }
 
+impl Room {
+    /// Returns what the archives take and what there is, if that is surely too little.
+    pub(crate) fn lacking(&self) -> Option<(String, String)> {
+        let (needed, free) = self.needed.zip(self.free)?;
+        (needed > free).then(|| (bytes(needed), bytes(free)))
+    }
+}
+
 /// Measures the room of a plan.
 pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
     let mut room = Room::default();
+    // A state that is archived twice takes its room once.
+    let mut measured = BTreeSet::new();
     for step in &plan.steps {
         let (host, volume) = match &step.action {
             Action::ArchiveState { volume, .. } => (&volume.host, &volume.volume),
             Action::CopyState { node, .. } => (&node.host, &node.volume),
             _ => continue,
         };
+        if !measured.insert((host, volume)) {
+            continue;
+        }
         let engine = inventory.host(host).and_then(|host| host.engine.known());
         let found = engine
             .into_iter()

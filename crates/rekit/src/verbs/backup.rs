@@ -99,7 +99,10 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
             builder,
             cut_running_builds,
         } => {
-            let wishes = Wishes { cut_running_builds };
+            let wishes = Wishes {
+                cut_running_builds,
+                ..Wishes::default()
+            };
             restore(call, &archive, builder, &wishes).await
         }
     }

@@ -21,6 +21,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     let inventory = call.look().await?;
     let wishes = Wishes {
         cut_running_builds: arguments.cut_running_builds,
+        ..Wishes::default()
     };
     let session = call.silent();
     let planned = session.plan_clean(&inventory, &goal, &arguments.builders, &wishes);

@@ -39,6 +39,11 @@ pub(crate) struct Aims {
     /// Cut builds that still run when the wait for them is over
     #[arg(long)]
     cut_running_builds: bool,
+    /// Let the new nodes begin with a copy of the old nodes' caches, cache mounts included
+    ///
+    /// Without it they begin empty, and the old caches are kept in archives. A state with a damaged database is refused.
+    #[arg(long)]
+    keep_cache: bool,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
@@ -67,6 +72,7 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
     let inventory = call.look().await?;
     let wishes = Wishes {
         cut_running_builds: aims.cut_running_builds,
+        keep_cache: aims.keep_cache,
     };
     let session = call.silent();
     let planned = session.plan_reinstall(&inventory, &goal, &wishes);

@@ -46,6 +46,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, F
     let inventory = call.look().await?;
     let wishes = Wishes {
         cut_running_builds: arguments.cut_running_builds,
+        ..Wishes::default()
     };
     let session = call.silent();
     let planned = session.plan_rollback(&inventory, arguments.generation, &wishes);

@@ -259,3 +259,53 @@ fn until(event: &str, mut has_come: impl FnMut() -> bool) {
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }
+
+/// Issue 4, test L: a disk with too little room is found before anything begins, and another one serves.
+#[test]
+fn r1_3_2_too_little_room_is_refused_before_anything_begins() {
+    let machine = Machine::small();
+    let small = machine.lab.root().join("tmp/small");
+    std::fs::create_dir(&small).unwrap();
+    let mounted = machine
+        .lab
+        .command("mount")
+        .args(["-t", "tmpfs", "-o", "size=4m", "rekit-test"])
+        .arg(&small)
+        .status();
+    assert!(mounted.unwrap().success());
+    let before = machine.world();
+    let place = small.display().to_string();
+    let asked = [
+        (
+            "reinstall",
+            machine.command("rekit", &["reinstall", "--yes"]),
+        ),
+        (
+            "clean",
+            machine.command("rekit", &["clean", "team", "--yes"]),
+        ),
+        (
+            "backup",
+            machine.command("rekit", &["backup", "create", "team", "--yes"]),
+        ),
+    ];
+    for (verb, mut command) in asked {
+        let answer = Answer::of(command.env("REKIT_HOME", &small));
+        answer
+            .ends_with(4)
+            .says("has")
+            .says("REKIT_HOME=")
+            .says("prune");
+        assert!(!small.join("journal").exists(), "{verb} began");
+    }
+    machine
+        .rekit(&["backup", "create", "team", "--to", &place, "--yes"])
+        .ends_with(4);
+    let found = differences(&before, &machine.world());
+    let unmounted = machine.lab.command("umount").arg(&small).status();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    assert!(unmounted.unwrap().success());
+    machine
+        .rekit(&["backup", "create", "team", "--to", &place, "--yes"])
+        .good();
+}

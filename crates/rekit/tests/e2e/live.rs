@@ -1,6 +1,6 @@
 //! A state is copied while its builder builds: no build fails, every copy is a warm and right one, and the daemon goes on whatever happens.
 
-use crate::support::{Machine, Seen};
+use crate::support::{Machine, Seen, differences};
 use serde_json::Value;
 use std::{
     fs,
@@ -61,6 +61,11 @@ fn r1_3_2_r2_1_4_twenty_copies_disturb_no_build_and_are_warm() {
         for database in databases {
             assert!(database["fault"].is_null(), "{archive}: {database}");
         }
+    }
+    for archive in &archives {
+        let rehearsed = ["backup", "rehearse", archive, "--format", "json"];
+        let document = machine.rekit(&rehearsed).good().json();
+        assert_eq!(document["cache_hit"], true, "{document:#}");
     }
     // The first, one in the middle of the work, and the last.
     for archive in [&archives[0], &archives[10], &archives[19]] {
@@ -186,4 +191,84 @@ fn r1_3_2_a_daemon_that_dies_while_it_stands_still_spoils_no_copy() {
         .rekit(&["backup", "restore", &archive, "--builder", "copy", "--yes"])
         .good();
     machine.export_of("copy").is_warm_twin_of(&image);
+}
+
+/// Issue 4, test K.
+#[test]
+fn a_reinstall_that_keeps_the_cache_disturbs_no_build_and_is_warm_at_once() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let ((), seen) = machine.while_building("team", 1, || {
+        machine
+            .rekit(&["reinstall", "--keep-cache", "--yes"])
+            .good();
+    });
+    assert_all_good(&seen);
+    let containers = machine.containers();
+    let new = containers
+        .iter()
+        .find(|(name, facts)| name.contains("team0-g") && facts.contains("running=true"));
+    assert!(new.is_some(), "{containers:?}");
+    // Its steps read a cache mount of the old node, too.
+    machine.export().is_warm_twin_of(&image);
+    machine.rekit(&["rollback", "--yes"]).good();
+    machine.export().is_warm_twin_of(&image);
+}
+
+/// Issue 4, test K: no node begins with a state of which a database is damaged.
+#[test]
+fn a_damaged_database_is_no_state_to_begin_with() {
+    let machine = Machine::small();
+    machine.export();
+    // A running daemon would find the damage by itself, and die of it.
+    machine.docker(&["stop", "buildx_buildkit_team0"]).good();
+    let state = machine.lab.volume("buildx_buildkit_team0_state").unwrap();
+    let database = state.join("runc-overlayfs/metadata_v2.db");
+    let mut bytes = fs::read(&database).unwrap();
+    // All pages but the heads: whichever are in use.
+    bytes[2 * 4096..].fill(0xa5);
+    fs::write(&database, bytes).unwrap();
+    let archive = backup(&machine);
+    let before = machine.world();
+    machine
+        .rekit(&["backup", "restore", &archive, "--builder", "copy", "--yes"])
+        .says("runc-overlayfs/metadata_v2.db` is damaged")
+        .says("without `--keep-cache`");
+    let found = differences(&before, &machine.world());
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// Issue 4, test G: there and back between two versions of BuildKit, and what does not fit.
+#[test]
+fn r1_3_5_a_state_serves_another_buildkit_if_that_finds_its_cache() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let (old, tag) = ("0.17.3", "moby/buildkit:v0.17.3");
+    machine.lab.buildkit_image_as(old, tag).unwrap();
+    let create = ["buildx", "create", "--bootstrap", "--name"];
+    let option = format!("image={tag}");
+    machine
+        .docker(&[&create[..], &["old", "--driver-opt", &option]].concat())
+        .good();
+    let flags = "--oci-worker-snapshotter=native";
+    machine
+        .docker(&[&create[..], &["native", "--buildkitd-flags", flags]].concat())
+        .good();
+    let restore = |archive: &str, builder: &str| {
+        machine.rekit(&["backup", "restore", archive, "--builder", builder, "--yes"])
+    };
+
+    let archive = backup(&machine);
+    restore(&archive, "old").good();
+    machine.export_of("old").is_warm_twin_of(&image);
+    let made = machine.rekit(&["backup", "create", "old", "--yes"]).good();
+    let archive_of_old = made.stdout.lines().last().unwrap().to_owned();
+    restore(&archive_of_old, "new").good();
+    machine.export_of("new").is_warm_twin_of(&image);
+
+    let before = machine.containers();
+    restore(&archive, "native").ends_with(4).says(
+        "the layers are in snapshotter `overlayfs`, and the daemon uses snapshotter `native`",
+    );
+    assert_eq!(machine.containers(), before);
 }

@@ -15,12 +15,13 @@ use rekit_buildkit::Engine;
 use rekit_core::{
     event::Event,
     name::{ArchiveId, Digest, HostPath, VolumeName},
+    rehearsal::Canary,
     step::NodePlace,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Answer, ArchiveState, Archived, WorldError, engine::KILLED, helper};
+use super::{Answer, ArchiveState, Archived, WorldError, canary, engine::KILLED, helper};
 use crate::{
     inventory,
     world::{environment::Surroundings, path_of},
@@ -195,7 +196,11 @@ pub(super) async fn copy_state(
     let written =
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
     let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(written)?;
-    let description = helper::describe(engine, &node.volume).await?;
+    let described = Described {
+        daemon: helper::describe(engine, &node.volume).await?,
+        // A daemon that cannot build is archived all the same; then a rehearsal cannot try the cache, and says so.
+        canary: canary::leave_in(engine, &node.container).await.ok(),
+    };
     let root = helper::direct_path(engine, &node.volume).await?;
     let root = root.filter(|_| helper::has_mounted(pid, &node.volume));
     let writer = match root {
@@ -221,10 +226,17 @@ pub(super) async fn copy_state(
         writer,
         archive,
         &node.volume,
-        &description,
+        &described,
         Consistency::Frozen,
     )?;
     counts(&archives.join(archive.as_str()))
+}
+
+/// What an archived state has beside its files.
+struct Described {
+    /// How its container was made, and the volume's own options.
+    daemon: serde_json::Value,
+    canary: Option<Canary>,
 }
 
 /// Adds what is known of the daemon, and finishes the archive of a state.
@@ -232,16 +244,20 @@ fn finish(
     mut writer: ArchiveWriter,
     archive: &ArchiveId,
     volume: &VolumeName,
-    description: &serde_json::Value,
+    described: &Described,
     consistency: Consistency,
 ) -> Answer<()> {
     let failed =
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
-    let bytes = serde_json::to_vec_pretty(description)
-        .map_err(|error| WorldError::failed("the description of the state", error))?;
+    let json = |error| WorldError::failed("the description of the state", error);
+    let bytes = serde_json::to_vec_pretty(&described.daemon).map_err(json)?;
     writer
         .add_file("description.json", &bytes)
         .map_err(failed)?;
+    if let Some(canary) = &described.canary {
+        let bytes = serde_json::to_vec_pretty(canary).map_err(json)?;
+        writer.add_file(Canary::FILE, &bytes).map_err(failed)?;
+    }
     let metadata = json!({ "kind": "state", "volume": volume });
     let metadata = MetadataOfArchive {
         consistency,
@@ -265,7 +281,10 @@ pub(super) async fn save_state(
     let failed =
         |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
     let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
-    let description = helper::describe(engine, volume).await?;
+    let described = Described {
+        daemon: helper::describe(engine, volume).await?,
+        canary: None,
+    };
     let (writer, consistency) = match helper::direct_path(engine, volume).await? {
         Some(root) => {
             let open = root.join(DAEMON_LOCK).exists();
@@ -287,10 +306,10 @@ pub(super) async fn save_state(
         }
         None => (
             helper::pack(engine, volume, None, writer, listener).await?,
-            seen_from_outside(&description),
+            seen_from_outside(&described.daemon),
         ),
     };
-    finish(writer, archive, volume, &description, consistency)?;
+    finish(writer, archive, volume, &described, consistency)?;
     counts(&archives.join(archive.as_str()))
 }
 
@@ -396,6 +415,25 @@ pub(super) fn compare_configuration(
         "archive `{}` does not yield the inventory of this machine: {}",
         path.display(),
         differences.join("; ")
+    );
+    Err(WorldError::Refused { why })
+}
+
+/// Refuses a state with a damaged database: a daemon would not start on it, or forget its cache without a word.
+pub(super) fn refuse_damaged_databases(path: &Path) -> Answer<()> {
+    let archive = open(path)?;
+    let mut databases = archive
+        .manifest()
+        .trees
+        .iter()
+        .flat_map(|tree| &tree.databases);
+    let damaged = databases.find_map(|database| Some((&database.path, database.fault.as_ref()?)));
+    let Some((database, fault)) = damaged else {
+        return Ok(());
+    };
+    let why = format!(
+        "no node can begin with archive `{}`: its database `{database}` is damaged ({fault}); a reinstall without `--keep-cache` begins with an empty cache",
+        path.display()
     );
     Err(WorldError::Refused { why })
 }

@@ -423,6 +423,23 @@ impl ChangeWorld for RealWorld<'_> {
         })
     }
 
+    async fn prove_state(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+        container: &ContainerName,
+        volume: &VolumeName,
+    ) -> Answer<()> {
+        let engine = self.engine(host).await?;
+        let archive = path_of(&source.archive);
+        let stage = Stage {
+            archive: &archive,
+            host,
+            owner: "",
+        };
+        rehearsal::prove(stage, &engine, container, volume).await
+    }
+
     async fn restore_from(
         &mut self,
         source: &StateSource,
@@ -431,6 +448,7 @@ impl ChangeWorld for RealWorld<'_> {
     ) -> Answer<()> {
         self.verify_source(source).await?;
         let (engine, path) = (self.engine(host).await?, path_of(&source.archive));
+        archive::refuse_damaged_databases(&path)?;
         archive::restore_state(path, &engine, volume, self.listener).await
     }
 }

@@ -93,6 +93,53 @@ pub enum NotProven {
     World(#[from] WorldError),
 }
 
+/// Proves that a node that began with an archived state found its cache. Its BuildKit may be another one, if it finds what it is asked for; how
+/// many records there are is not compared, since it collects garbage.
+pub(super) async fn prove(
+    stage: Stage<'_>,
+    engine: &Engine,
+    container: &ContainerName,
+    volume: &VolumeName,
+) -> Answer<()> {
+    let mut script = match Script::read(stage) {
+        Ok(script) => script,
+        // The state of no container: nothing is promised.
+        Err(NotProven::NoDescription(_)) => return Ok(()),
+        Err(NotProven::World(error)) => return Err(error),
+        Err(error) => return Err(WorldError::failed("the archived state", error)),
+    };
+    let written_by = script.promise.buildkit.take();
+    script.promise.records = None;
+    let node = Scratch {
+        engine,
+        labels: BTreeMap::new(),
+        volume: volume.clone(),
+        container: container.clone(),
+    };
+    let control = proof::connect(engine.clone(), Some(container)).await?;
+    let shown = node.look(&script, &control).await?;
+    let refused = |why: &dyn std::error::Error| {
+        let why = match &written_by {
+            Some(other) if *other != shown.buildkit => format!(
+                "{}; the state was written by BuildKit {other}, and this is BuildKit {}",
+                chain(why),
+                shown.buildkit
+            ),
+            _ => chain(why),
+        };
+        WorldError::Refused { why }
+    };
+    judge(&script.promise, &shown).map_err(|error| refused(&error))?;
+    if script.canary.is_none() {
+        return Ok(());
+    }
+    match node.build(&script, &control).await {
+        Err(NotProven::World(error)) => Err(error),
+        Err(error) => Err(refused(&error)),
+        Ok(()) => Ok(()),
+    }
+}
+
 impl RealWorld<'_> {
     /// Proves an archive of a state by using it. What it makes on the engine is gone afterwards.
     pub async fn rehearse(&mut self, stage: Stage<'_>) -> Rehearsed {
