@@ -1,8 +1,9 @@
-//! Plans archives of builders: configuration, and each node's state, copied while it runs.
+//! Plans archives of builders: configuration, and each node's state, copied while it runs; cache mounts where nobody reaches the state.
 
 use crate::{
     draft::{Draft, Ground, place, volume_place},
     inventory::{HostContainer, NodeRecord},
+    mounts,
     name::{HostId, HostPath},
     plan::{Plan, Purpose},
     step::Action,
@@ -53,6 +54,12 @@ pub fn plan(
             archive_node(ground, &mut draft, &host, container, node);
         }
     }
+    found.extend(mounts::keep(
+        ground,
+        &mut draft,
+        &wanted,
+        !builders.is_empty(),
+    ));
     match builders.iter().find(|name| !found.contains(name)) {
         Some(missing) => Err(missing.clone()),
         None => Ok(draft.finish()),

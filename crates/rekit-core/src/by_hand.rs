@@ -75,19 +75,22 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
                 proof: vec![format!("! {docker} inspect {container}")],
             }
         }
+        Undo::ForgetMounts { place, known, .. } => forget_mounts(&place.builder, known),
         Undo::RemoveRestored {
             host,
             volume,
             archive,
-        } => {
-            let (docker, archive) = (docker(host), quoted(&archive_path(plan, archive)));
-            ByHand {
-                commands: vec![format!(
-                    "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && {docker} volume rm {volume}"
-                )],
-                proof: vec![format!("! {docker} volume inspect {volume}")],
-            }
-        }
+        } => remove_restored(host, volume, &archive_path(plan, archive)),
+    }
+}
+
+fn remove_restored(host: &HostId, volume: &VolumeName, archive: &HostPath) -> ByHand {
+    let (docker, archive) = (docker(host), quoted(archive));
+    ByHand {
+        commands: vec![format!(
+            "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && {docker} volume rm {volume}"
+        )],
+        proof: vec![format!("! {docker} volume inspect {volume}")],
     }
 }
 
@@ -96,6 +99,29 @@ fn drop_partial_archive(archive: &ArchiveId, plan: &Plan) -> ByHand {
     ByHand {
         commands: vec![format!("rm -rf {partial}")],
         proof: vec![format!("test ! -e {partial}")],
+    }
+}
+
+/// The mounts that rekit filled are known by its helper in their description, and those among them that were there before stay.
+fn forget_mounts(builder: &str, known: &[String]) -> ByHand {
+    let buildx = |verb: &str| format!("docker buildx {verb} --builder {}", quoted(&builder));
+    let ids: Vec<_> = known.iter().map(|id| quoted(&id)).collect();
+    let stay = ids.join(" -e ");
+    let stay = if stay.is_empty() {
+        String::new()
+    } else {
+        format!(" | grep -vxF -e {stay}")
+    };
+    let made = format!(
+        "{} --verbose --filter type=exec.cachemount | awk -v RS= '/rekit-archive-helper/ {{print $2}}'{stay}",
+        buildx("du")
+    );
+    ByHand {
+        commands: vec![format!(
+            "{made} | xargs -r -I ID {} --force --filter id=ID",
+            buildx("prune")
+        )],
+        proof: vec![format!("test -z \"$({made})\"")],
     }
 }
 

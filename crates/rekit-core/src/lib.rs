@@ -15,6 +15,7 @@ pub mod history;
 pub mod inventory;
 pub mod json;
 pub mod mask;
+pub mod mounts;
 pub mod name;
 pub mod next;
 pub mod plan;

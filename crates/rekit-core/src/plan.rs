@@ -47,7 +47,7 @@ impl std::fmt::Display for Purpose {
 }
 
 /// Something that the plan leaves as it is, or cannot keep, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
     /// What.

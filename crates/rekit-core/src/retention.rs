@@ -148,6 +148,8 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::VerifyArchive { archive }
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        Action::ImportMounts { source, .. } => from(source, folder),
         Action::BootNode { state, .. } => match state.as_ref()? {
             BootState::Archived { source } => from(source, folder),
             BootState::Copied { archive, .. } => own(plan, folder).then(|| archive.clone()),

@@ -83,7 +83,9 @@ impl WayBack<'_> {
             Undo::Nothing {}
             | Undo::DropPartialArchive { .. }
             | Undo::RemoveRecreated { .. }
-            | Undo::RemoveRestored { .. } => {}
+            | Undo::RemoveRestored { .. }
+            // More cache does no harm, and makes no generation.
+            | Undo::ForgetMounts { .. } => {}
             Undo::RestoreFile {
                 path,
                 store,

@@ -112,7 +112,9 @@ fn way_back(action: &Action) -> &'static str {
         | Action::Validate { .. } => "changes nothing",
         Action::SaveConfiguration { .. }
         | Action::ArchiveState { .. }
-        | Action::CopyState { .. } => "the archive may stay; it only takes room",
+        | Action::CopyState { .. }
+        | Action::ExportMounts { .. } => "the archive may stay; it only takes room",
+        Action::ImportMounts { .. } => "the cache mounts that it made are pruned",
         Action::BootNode { .. } => "the new node is stopped and kept",
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    mounts::{ArchivedMount, CacheMount},
     name::{
         ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, NodeName,
         Platform, RunId, VolumeName,
@@ -223,6 +224,24 @@ pub enum Action {
         /// The node, which goes on building.
         node: NodePlace,
     },
+    /// Archives cache mounts of a daemon whose files nobody reaches, through builds.
+    ExportMounts {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The builder.
+        place: BuildPlace,
+        /// The cache mounts.
+        mounts: Vec<CacheMount>,
+    },
+    /// Brings archived cache mounts into a builder, through builds; each of them must be empty there.
+    ImportMounts {
+        /// The archive.
+        source: StateSource,
+        /// The builder.
+        place: BuildPlace,
+        /// The cache mounts.
+        mounts: Vec<ArchivedMount>,
+    },
     /// Reads a whole archive back.
     VerifyArchive {
         /// The archive.
@@ -370,6 +389,18 @@ pub struct DaemonPlace {
     pub container: Option<ContainerName>,
 }
 
+/// The way to build with a builder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildPlace {
+    /// buildx's store; `None`: there is none.
+    pub store: Option<HostPath>,
+    /// The builder, as `--builder` takes it.
+    pub builder: String,
+    /// Its daemon; `None`: a remote one, whose address stands in the builder's record.
+    pub daemon: Option<DaemonPlace>,
+}
+
 /// One change inside a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -397,6 +428,8 @@ impl Action {
             Self::StopNode { .. } => "stop-node",
             Self::ArchiveState { .. } => "archive-state",
             Self::CopyState { .. } => "copy-state",
+            Self::ExportMounts { .. } => "export-mounts",
+            Self::ImportMounts { .. } => "import-mounts",
             Self::VerifyArchive { .. } => "verify-archive",
             Self::Park { .. } => "park",
             Self::RemoveContainer { .. } => "remove-container",
@@ -438,6 +471,25 @@ impl Action {
             Self::CopyState { node, archive } => {
                 format!("volume {} → archive {archive}", node.volume)
             }
+            Self::ExportMounts {
+                archive,
+                place,
+                mounts,
+            } => format!(
+                "{} cache mounts of builder {} → archive {archive}",
+                mounts.len(),
+                place.builder
+            ),
+            Self::ImportMounts {
+                source,
+                place,
+                mounts,
+            } => format!(
+                "archive {} → {} cache mounts of builder {}",
+                source.archive.file_name(),
+                mounts.len(),
+                place.builder
+            ),
             Self::VerifyArchive { archive } => format!("archive {archive}"),
             Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
             Self::RestoreVolume {

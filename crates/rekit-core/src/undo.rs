@@ -8,7 +8,8 @@ use crate::{
         ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, NodeName, Platform, RunId,
         VolumeName,
     },
-    step::{FileState, Kept, NodePlace, StateSource, StepId},
+    plan::LeftOut,
+    step::{BuildPlace, FileState, Kept, NodePlace, StateSource, StepId},
 };
 
 /// How to take a step back. Prepared by reading only, on disk before the effect, and never prepared again.
@@ -123,6 +124,15 @@ pub enum Undo {
         /// The archive.
         archive: ArchiveId,
     },
+    /// Removes the cache mounts that an import made.
+    ForgetMounts {
+        /// The builder.
+        place: BuildPlace,
+        /// Ids of the cache mounts.
+        ids: Vec<String>,
+        /// Cache records that were there before, which stay.
+        known: Vec<String>,
+    },
 }
 
 /// What only the change itself reveals; later steps name the step that has it.
@@ -163,6 +173,9 @@ pub enum Outcome {
         bytes: u64,
         /// Bytes on disk.
         packed_bytes: u64,
+        /// What turned out not to be keepable, and why.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
     },
     /// The archive was read back and matched.
     Verified {

@@ -10,6 +10,7 @@ pub use rekit_archive::Consistency;
 use rekit_archive::{Archive, Manifest, TreeRecord};
 use rekit_core::{
     fact::chain,
+    mounts::ArchivedMount,
     name::{ArchiveId, NodeName},
     rehearsal::Canary,
 };
@@ -37,10 +38,12 @@ pub struct StoredArchive {
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `configuration` or `state`.
+    /// `configuration`, `state` or `cache-mounts`.
     pub kind: String,
     /// The volume that the state was in; `None` for configuration.
     pub volume: Option<String>,
+    /// The builder that the cache mounts were in; `None` for other kinds.
+    pub builder: Option<String>,
     /// Files in it.
     pub files: u64,
     /// Bytes before packing.
@@ -87,10 +90,28 @@ pub fn content(path: &Path) -> Result<Content, String> {
     Ok(Content {
         kind: text("kind").unwrap_or_default(),
         volume: text("volume"),
+        builder: text("builder"),
         files: trees.iter().map(|tree| tree.counts.files).sum(),
         bytes: trees.iter().map(|tree| tree.counts.bytes).sum(),
         packed_bytes: trees.iter().map(TreeRecord::packed_bytes).sum(),
     })
+}
+
+/// Returns the builder whose cache mounts an archive holds, and which they are; `None` for archives of other kinds.
+pub fn mounts(path: &Path) -> Result<Option<(String, Vec<ArchivedMount>)>, String> {
+    let archive = rekit_archive::open(path).map_err(|error| chain(&error))?;
+    let metadata = &archive.manifest().metadata;
+    if metadata["kind"] != "cache-mounts" {
+        return Ok(None);
+    }
+    let read = (
+        serde_json::from_value(metadata["builder"].clone()),
+        serde_json::from_value(metadata["mounts"].clone()),
+    );
+    match read {
+        (Ok(builder), Ok(mounts)) => Ok(Some((builder, mounts))),
+        (Err(error), _) | (_, Err(error)) => Err(chain(&error)),
+    }
 }
 
 /// Everything that can be said of an archive without reading its segments.
@@ -98,7 +119,7 @@ pub fn content(path: &Path) -> Result<Content, String> {
 pub struct Detail {
     /// Its id.
     pub id: String,
-    /// `configuration` or `state`.
+    /// `configuration`, `state` or `cache-mounts`.
     pub kind: String,
     /// When it was completed, by the clock of the disk that it lies on.
     pub made: Option<Timestamp>,
@@ -114,6 +135,10 @@ pub struct Detail {
     pub buildkit: Option<String>,
     /// The snapshotter that holds the layers.
     pub snapshotter: Option<String>,
+    /// The cache mounts in it.
+    pub mounts: Vec<String>,
+    /// What could not be archived, and why.
+    pub left_out: Vec<String>,
     /// Whether steps were left in the cache that a rehearsal can ask for.
     pub canary: bool,
     /// Records of the cache by type, where they were counted.
@@ -171,6 +196,10 @@ pub fn detail(path: &Path) -> Result<Detail, String> {
             .or_else(|| snapshots(manifest).0),
         records: of_canary.map(|canary| canary.records.by_type()),
         canary: canary.is_some(),
+        mounts: mounts(path)?
+            .map(|(_, mounts)| mounts.iter().map(|it| it.mount.to_string()).collect())
+            .unwrap_or_default(),
+        left_out: left_out(manifest),
         trees: manifest.trees.iter().map(tree).collect(),
         files: manifest
             .files
@@ -178,6 +207,20 @@ pub fn detail(path: &Path) -> Result<Detail, String> {
             .map(|file| (file.name.clone(), file.bytes))
             .collect(),
     })
+}
+
+/// Returns what an archive of cache mounts could not hold, and of configuration, which files were too large.
+fn left_out(manifest: &Manifest) -> Vec<String> {
+    let left_out = manifest.metadata["left-out"].as_array();
+    let text = |value: &Value| match (value.as_str(), &value["what"], &value["why"]) {
+        (Some(text), ..) => text.to_owned(),
+        (None, what, why) => format!(
+            "{}: {}",
+            what.as_str().unwrap_or_default(),
+            why.as_str().unwrap_or_default()
+        ),
+    };
+    left_out.into_iter().flatten().map(text).collect()
 }
 
 fn tree(record: &TreeRecord) -> Tree {

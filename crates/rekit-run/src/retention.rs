@@ -80,7 +80,8 @@ fn candidate(stored: StoredArchive) -> Candidate {
         .is_some_and(|extension| extension == "partial");
     let (volume, state) = match stored.content {
         _ if begun => (None, Readable::Begun),
-        Ok(content) => (content.volume, Readable::Whole),
+        // Cache mounts of one builder follow each other as states of one volume do.
+        Ok(content) => (content.volume.or(content.builder), Readable::Whole),
         Err(why) => (None, Readable::Damaged(why)),
     };
     Candidate {

@@ -13,6 +13,7 @@ use rekit_core::{
     goal::Goal,
     history::{self, History, PastRun},
     inventory::Inventory,
+    mounts::{self, MountRestore, NoMountRestore},
     name::{HostPath, RunId},
     next::{RunEnd, RunState},
     plan::{Plan, Purpose},
@@ -95,8 +96,11 @@ pub enum SessionError {
     #[error("the run had to stop")]
     Drive(#[from] DriveError),
     /// A builder that was named is not there.
-    #[error("there is no builder `{0}` with a container of its own")]
+    #[error("there is no builder `{0}` whose cache could be archived")]
     NoBuilder(String),
+    /// A builder cannot get cache mounts.
+    #[error(transparent)]
+    NoMountRestore(#[from] NoMountRestore),
     /// The world.
     #[error(transparent)]
     World(#[from] WorldError),
@@ -193,6 +197,17 @@ impl Session<'_> {
     ) -> Result<Plan, SessionError> {
         let plan = |ground: &Ground<'_>| reinstall::restore(ground, goal, restore, wishes);
         self.planned(inventory, Purpose::Restore, plan).await
+    }
+
+    /// Plans to bring archived cache mounts into a builder.
+    pub fn plan_mounts(
+        &self,
+        inventory: &Inventory,
+        restore: &MountRestore,
+    ) -> Result<Plan, SessionError> {
+        let files = BTreeMap::new();
+        let ground = self.ground(inventory, &files, Purpose::Restore)?;
+        Ok(mounts::restore(&ground, restore)?)
     }
 
     async fn planned(

@@ -12,12 +12,13 @@
 use std::collections::BTreeMap;
 
 use rekit_core::{
+    mounts::{CacheMount, MountOptions},
     name::{Digest, HostId, HostPath, NameError, NodeName},
     next::{Observed, Stage},
     record::{NodeEdit, RecordEdit},
     step::{
-        Action, BootState, FileState, Identity, JsonEdit, Kept, NodePlace, StateSource, StepId,
-        VolumePlace,
+        Action, BootState, BuildPlace, DaemonPlace, FileState, Identity, JsonEdit, Kept, NodePlace,
+        StateSource, StepId, VolumePlace,
     },
     undo::{Outcome, Undo},
 };
@@ -558,6 +559,71 @@ fn leaving_scratch() -> rekit_archive::CompareOptions {
         times: false,
         leave_out: scratch.map(Into::into).to_vec(),
     }
+}
+
+#[test]
+fn r1_4_2_cache_mounts_go_out_and_in_and_an_import_can_be_taken_back() {
+    let mut bench = Bench::new();
+    bench.lab.base_image("base:1").unwrap();
+    let project = bench.lab.home().join("project/mounts");
+    std::fs::create_dir_all(&project).unwrap();
+    std::fs::create_dir_all(bench.lab.root().join("rekit")).unwrap();
+    let text = "FROM base:1\nRUN --mount=type=cache,id=one,target=/x,uid=7 echo one > /x/file\n";
+    std::fs::write(project.join("Dockerfile"), text).unwrap();
+    let build = ["--output=type=cacheonly", "mounts"];
+    let build = [&["buildx", "build", "--builder=default"][..], &build].concat();
+    bench.lab.docker(&build).unwrap();
+    let place = |builder: &str, container: Option<&str>| BuildPlace {
+        store: Some(bench.store()),
+        builder: builder.to_owned(),
+        daemon: Some(DaemonPlace {
+            host: bench.host.clone(),
+            container: container.map(name),
+        }),
+    };
+    let (from, to) = (
+        place("default", None),
+        place("team", Some("buildx_buildkit_team0")),
+    );
+    let mount = CacheMount {
+        id: "/one".to_owned(),
+        options: MountOptions {
+            uid: Some(7),
+            ..MountOptions::default()
+        },
+        dockerfile: None,
+    };
+    let export = Action::ExportMounts {
+        archive: name("mounts"),
+        place: from,
+        mounts: vec![mount],
+    };
+    let outcome = bench.there_and_back(1, &export);
+    assert!(
+        matches!(&outcome, Outcome::Archived { files: 1, left_out, .. } if left_out.is_empty()),
+        "{outcome:?}"
+    );
+    let archive = bench.lab.root().join("rekit/archives/mounts");
+    let (_, mounts) = rekit_run::archives::mounts(&archive).unwrap().unwrap();
+    let verified = rekit_run::session::verify_archive(&archive, &|_| {});
+    let source = StateSource {
+        archive: HostPath::from(archive.to_str().unwrap()),
+        identity: bench.runtime.block_on(verified).unwrap(),
+    };
+    let import = Action::ImportMounts {
+        source,
+        place: to.clone(),
+        mounts,
+    };
+    let records = |bench: &Bench| {
+        let world = bench.world();
+        bench.runtime.block_on(world.mount_records(&to)).unwrap()
+    };
+    assert!(records(&bench).is_empty());
+    let (undo, _) = bench.apply(2, &import);
+    assert_eq!(records(&bench).len(), 1);
+    bench.undo(&undo);
+    assert!(records(&bench).is_empty());
 }
 
 #[test]

@@ -21,13 +21,15 @@ use rekit_core::{
     by_hand::by_hand,
     check::{CheckedPlan, check},
     event::Event,
-    name::{HostId, HostPath},
+    mounts::{ArchivedMount, CacheMount, MountOptions},
+    name::{Digest, HostId, HostPath},
     next::{RunEnd, RunState, Turn},
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
     socket::DeadSocket,
     step::{
-        Action, BootState, FileState, Identity, NodePlace, StateSource, Step, StepId, VolumePlace,
+        Action, BootState, BuildPlace, FileState, Identity, NodePlace, StateSource, Step, StepId,
+        VolumePlace,
     },
     undo::Undo,
 };
@@ -518,6 +520,7 @@ fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
         files,
         world.trees.clone(),
         world.sockets.clone(),
+        world.mounts.clone(),
     )
 }
 
@@ -805,6 +808,69 @@ fn every_restore_ends_warm_or_as_before() {
     println!("restore: {states} states");
     let new = &back.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0-g2_state"))];
     assert_eq!(new.content.as_deref(), Some("warm"));
+}
+
+#[test]
+fn every_import_of_cache_mounts_ends_complete_or_as_before() {
+    let mut start = machine();
+    let at = |builder: &str, id: &str| (builder.to_owned(), id.to_owned());
+    for (builder, id, content) in [
+        ("default", "/one", "1"),
+        ("default", "/two", "2"),
+        ("team", "/other", "theirs"),
+    ] {
+        start.mounts.insert(at(builder, id), content.to_owned());
+    }
+    let mounts = ["/one", "/two"].map(|id| CacheMount {
+        id: id.to_owned(),
+        options: MountOptions::default(),
+        dockerfile: None,
+    });
+    let place = |builder: &str| BuildPlace {
+        store: Some(path("/s")),
+        builder: builder.to_owned(),
+        daemon: None,
+    };
+    let archived = mounts.clone().map(|mount| ArchivedMount {
+        tree: mount.id.clone(),
+        digest: Digest::of(b""),
+        mount,
+    });
+    let moved = plan(
+        Purpose::Restore,
+        vec![
+            Action::ExportMounts {
+                archive: name("mounts"),
+                place: place("default"),
+                mounts: mounts.into(),
+            },
+            Action::VerifyArchive {
+                archive: name("mounts"),
+            },
+            Action::ImportMounts {
+                source: StateSource {
+                    archive: path("/h/archives/mounts"),
+                    identity: Digest::of(b"1 2"),
+                },
+                place: place("team"),
+                mounts: archived.into(),
+            },
+        ],
+    );
+    let (states, done) = search(&moved, &start, &MemoryJournal::default(), 2);
+    println!("mounts: {states} states");
+    assert_eq!(done.world.mounts[&at("team", "/two")], "2");
+    // One that holds something else is not mixed, and what was added before it goes again.
+    start.mounts.insert(at("team", "/two"), "theirs".to_owned());
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: start.clone(),
+        faults: 0,
+        moved: false,
+    };
+    let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert_eq!(point.world.mounts, start.mounts);
 }
 
 #[test]

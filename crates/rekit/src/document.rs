@@ -6,7 +6,7 @@ use rekit_core::{
     history::{Generation, History, Parked},
     name::{ArchiveId, HostPath, RunId},
     next::{RunEnd, RunState, Stage, Turn},
-    plan::{Plan, Purpose},
+    plan::{LeftOut, Plan, Purpose},
     retention::Reason,
     sheet,
     step::{Action, StepId},
@@ -67,6 +67,8 @@ pub(crate) struct Outcomes {
     pub(crate) proofs: Vec<String>,
     /// Archives that were made.
     pub(crate) archives: Vec<ArchivePlace>,
+    /// What turned out not to be keepable only while it was archived, and why.
+    pub(crate) left_out: Vec<LeftOut>,
     /// What is kept, stopped, for going back.
     pub(crate) parked: Vec<Parked>,
     /// Why the run went backward, where it did.
@@ -95,7 +97,7 @@ pub(crate) struct StepOutcome {
 pub(crate) struct ArchivePlace {
     pub(crate) id: ArchiveId,
     pub(crate) path: String,
-    /// Whether it holds a daemon's state; else it holds configuration.
+    /// Whether it holds a daemon's state, or cache mounts of it; else it holds configuration.
     pub(crate) state: bool,
     pub(crate) files: Option<u64>,
     /// Bytes on disk.
@@ -124,6 +126,7 @@ pub(crate) fn nothing(plan: &Plan) -> Outcomes {
         changes: Vec::new(),
         proofs: Vec::new(),
         archives: Vec::new(),
+        left_out: Vec::new(),
         parked: Vec::new(),
         turned: None,
         sheet: None,
@@ -181,6 +184,7 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
         proofs: proofs.flatten().collect(),
         seconds,
         archives: archives(plan, state),
+        left_out: left_out(plan, state),
         parked: history.parked(),
         turned: state.turned().cloned(),
         sheet: Some(sheet::place(&plan.home, &plan.run)),
@@ -216,9 +220,9 @@ fn stage(stage: &Stage) -> &'static str {
 pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
     let folder = path_of(&plan.archives);
     let made = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::ArchiveState { archive, .. } | Action::CopyState { archive, .. } => {
-            Some((step.id, archive, true))
-        }
+        Action::ArchiveState { archive, .. }
+        | Action::CopyState { archive, .. }
+        | Action::ExportMounts { archive, .. } => Some((step.id, archive, true)),
         Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
         _ => None,
     });
@@ -241,6 +245,16 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
             }
         })
         .collect()
+}
+
+/// Returns what a run could not archive although it was planned.
+fn left_out(plan: &Plan, state: &RunState) -> Vec<LeftOut> {
+    let outcomes = plan.steps.iter().filter_map(|step| state.outcome(step.id));
+    let left_out = outcomes.filter_map(|outcome| match outcome {
+        Outcome::Archived { left_out, .. } => Some(left_out.clone()),
+        _ => None,
+    });
+    left_out.flatten().collect()
 }
 
 /// Returns what is left to be taken back, as commands for a person.
@@ -354,7 +368,7 @@ pub(crate) struct Archive {
     pub(crate) complete: bool,
     /// Why it is not complete, or cannot be read.
     pub(crate) fault: Option<String>,
-    /// `configuration` or `state`.
+    /// `configuration`, `state` or `cache-mounts`.
     pub(crate) kind: Option<String>,
     pub(crate) volume: Option<String>,
     pub(crate) files: Option<u64>,

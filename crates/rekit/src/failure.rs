@@ -129,6 +129,8 @@ impl From<SessionError> for Failure {
             ),
             SessionError::NoBuilder(_) => Self::of(Exit::Misuse, "no-builder", &error)
                 .then("`rekit inventory` lists the builders"),
+            SessionError::NoMountRestore(_) => Self::of(Exit::Misuse, "no-restore", &error)
+                .then("name another builder with --builder"),
             SessionError::World(error) => world(&error),
         }
     }

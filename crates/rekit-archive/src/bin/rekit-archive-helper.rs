@@ -7,6 +7,9 @@
 //! rekit-archive-helper digest ROOT    the digest of the listing
 //! rekit-archive-helper watch PID      the watchdog that holds the daemon that PID leads still, and lets it go on
 //! ```
+//! Inside a build there is neither stdin nor a stdout that could be read: `--in FILE` and `--out FILE` (not for a live pack) take their place,
+//! `--digest FILE` after a pack writes the digest of the listing too, and `unpack --unless DIGEST` leaves a tree alone that is this one already;
+//! `--replacing DIGEST` empties it first, if it is that one.
 //! Exit codes: 0 done · 1 failed; the last frame and stderr say why · 2 wrong use.
 
 #![expect(
@@ -26,6 +29,16 @@ use rekit_archive::{
     buildkit_state_rules, plain_rules, tree_digest, watch, wire, write_listing,
 };
 
+/// Files in the place of pipes, and what belongs to them.
+#[derive(Default)]
+struct Files {
+    input: Option<PathBuf>,
+    out: Option<PathBuf>,
+    digest: Option<PathBuf>,
+    unless: Option<String>,
+    replacing: Option<String>,
+}
+
 enum Call {
     Pack {
         root: PathBuf,
@@ -42,11 +55,11 @@ enum Call {
 }
 
 fn main() -> ExitCode {
-    let Some(call) = parse(std::env::args_os().skip(1)) else {
+    let Some((call, files)) = parse(std::env::args_os().skip(1)) else {
         say("usage: rekit-archive-helper pack|unpack|list|digest ROOT [options]");
         return ExitCode::from(2);
     };
-    match run(call) {
+    match run(call, &files) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             say(&message);
@@ -60,7 +73,8 @@ fn say(message: &str) {
     let _closed = writeln!(io::stderr(), "rekit-archive-helper: {message}");
 }
 
-fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Call> {
+fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)> {
+    let mut files = Files::default();
     let verb = arguments.next()?;
     let root = PathBuf::from(arguments.next()?);
     let mut call = match verb.to_str()? {
@@ -102,22 +116,48 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Call> {
             (Call::Unpack { options, .. }, "--only-whiteouts") => {
                 options.devices = Devices::OnlyWhiteouts;
             }
+            (Call::Unpack { .. }, "--unless") => {
+                files.unless = Some(arguments.next()?.to_str()?.to_owned());
+            }
+            (Call::Unpack { .. }, "--replacing") => {
+                files.replacing = Some(arguments.next()?.to_str()?.to_owned());
+            }
+            (Call::Pack { .. }, "--digest") => files.digest = Some(arguments.next()?.into()),
+            (Call::Pack { .. } | Call::Unpack { .. }, "--in") => {
+                files.input = Some(arguments.next()?.into());
+            }
+            (_, "--out") => files.out = Some(arguments.next()?.into()),
             _ => return None,
         }
     }
-    Some(call)
+    Some((call, files))
 }
 
-fn run(call: Call) -> Result<(), String> {
-    let mut out = BufWriter::with_capacity(1 << 18, io::stdout());
+fn run(call: Call, files: &Files) -> Result<(), String> {
     let options = CompareOptions::default();
     let plain = |error: &dyn std::error::Error| error.to_string();
+    let out: Box<dyn Write + Send> = match &files.out {
+        Some(path) => Box::new(File::create(path).map_err(|error| plain(&error))?),
+        None => Box::new(io::stdout()),
+    };
+    let mut out = BufWriter::with_capacity(1 << 18, out);
+    let mut input: Box<dyn io::Read> = match &files.input {
+        Some(path) => Box::new(File::open(path).map_err(|error| plain(&error))?),
+        None => Box::new(io::stdin()),
+    };
     match call {
         Call::Pack {
             root,
             options,
             live: None,
-        } => wire::pack_to(&root, &options, &mut io::stdin().lock(), out),
+        } => {
+            wire::pack_to(&root, &options, &mut input, out)?;
+            let Some(path) = &files.digest else {
+                return Ok(());
+            };
+            let mut file = File::create(path).map_err(|error| plain(&error))?;
+            print_digest(&root, &CompareOptions::default(), &mut file)
+        }
         Call::Pack {
             root,
             options,
@@ -126,8 +166,18 @@ fn run(call: Call) -> Result<(), String> {
         Call::Watch(pid) => {
             watch(pid, io::stdin().lock(), io::stdout()).map_err(|error| plain(&error))
         }
-        Call::Unpack { root, options } => {
-            wire::unpack_from(&mut io::stdin().lock(), &root, &options, &mut out)
+        Call::Unpack { root, options: how } => {
+            if files.unless.is_some() || files.replacing.is_some() {
+                let found = tree_digest(&root, &options).map_err(|error| plain(&error))?;
+                let found = Some(found.to_string());
+                if found == files.unless {
+                    return Ok(());
+                }
+                if found == files.replacing {
+                    empty(&root).map_err(|error| plain(&error))?;
+                }
+            }
+            wire::unpack_from(&mut input, &root, &how, &mut out)
         }
         Call::List(root) => {
             write_listing(&root, &options, &mut out).map_err(|error| plain(&error))?;
@@ -166,6 +216,19 @@ fn tempfile_in(folder: &Path) -> io::Result<File> {
         .open(&path)?;
     std::fs::remove_file(path)?;
     Ok(file)
+}
+
+/// Removes all that is in a folder.
+fn empty(root: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn print_digest(root: &Path, options: &CompareOptions, out: &mut impl Write) -> Result<(), String> {

@@ -63,6 +63,9 @@ pub struct Inventory {
     pub desktop: Option<Desktop>,
     /// Scripts of the project that call buildx or buildctl.
     pub scripts: Vec<Script>,
+    /// Dockerfiles of the project that declare cache mounts.
+    #[serde(default)]
+    pub dockerfiles: Vec<crate::mounts::Dockerfile>,
     /// What BuildKit and buildx left and nobody uses any more.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,

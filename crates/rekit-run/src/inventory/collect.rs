@@ -272,6 +272,7 @@ fn assemble(
         emulators,
         desktop,
         scripts: project.scripts,
+        dockerfiles: project.dockerfiles,
         leftovers: own.leftovers,
         unreadable,
     }

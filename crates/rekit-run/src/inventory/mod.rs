@@ -32,4 +32,5 @@ mod units;
 
 pub use addresses::addresses;
 pub use collect::{Limits, inventory};
+pub(crate) use engine::{cache_mount, remote_daemon};
 pub(crate) use read_back::differences;

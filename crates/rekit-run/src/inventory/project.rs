@@ -1,4 +1,5 @@
-//! The project: the tree below the working folder. Scripts that call buildx or buildctl, buildkitd configurations, local cache exports.
+//! The project: the tree below the working folder. Scripts that call buildx or buildctl, buildkitd configurations, local cache exports,
+//! Dockerfiles with cache mounts.
 //!
 //! Invariant: the walk ends, however large the tree is; what it left out is told.
 
@@ -7,7 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rekit_core::{inventory::Script, name::HostPath};
+use rekit_core::{
+    inventory::Script,
+    mounts::{self, Dockerfile},
+    name::HostPath,
+};
 
 use crate::world::{
     clock::Deadline,
@@ -73,6 +78,8 @@ const CALLS: &[&str] = &[
 pub(super) struct Project {
     /// Scripts.
     pub(super) scripts: Vec<Script>,
+    /// Dockerfiles that declare cache mounts.
+    pub(super) dockerfiles: Vec<Dockerfile>,
     /// Files named like a configuration of buildkitd.
     pub(super) configurations: Vec<PathBuf>,
     /// Folders that hold a local cache export.
@@ -171,6 +178,12 @@ impl Walk<'_> {
             self.project.configurations.push(entry.path.clone());
             return;
         }
+        if is_dockerfile(&entry.name) {
+            let content = host::read(&entry.path, SCRIPT_BYTES).unwrap_or_default();
+            let text = String::from_utf8_lossy(&content);
+            let found = mounts::parse(&host::host_path(&entry.path), &text);
+            return self.project.dockerfiles.extend(found);
+        }
         let is_named_so = SCRIPT_NAMES.contains(&entry.name.as_str())
             || extension.is_some_and(|extension| SCRIPT_EXTENSIONS.contains(&extension));
         if !is_named_so && extension.is_some() {
@@ -195,6 +208,21 @@ impl Walk<'_> {
             });
         }
     }
+}
+
+/// Returns whether a file is named as Dockerfiles are.
+fn is_dockerfile(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["dockerfile", "containerfile"].iter().any(|usual| {
+        let rest = name
+            .strip_prefix(usual)
+            .or_else(|| name.strip_suffix(usual));
+        // `Dockerfile.dockerignore` lists files.
+        rest.is_some_and(|rest| {
+            rest.is_empty()
+                || (rest.starts_with('.') || rest.ends_with('.')) && rest != ".dockerignore"
+        })
+    })
 }
 
 /// Returns the lines that call buildx or buildctl and the builders they name; `None` where no line does.

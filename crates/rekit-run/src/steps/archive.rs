@@ -1,9 +1,10 @@
 //! Steps that make and prove archives.
 
 use rekit_core::{
+    mounts::CacheMount,
     name::{ArchiveId, ContainerName, HostPath},
     next::Observed,
-    step::{NodePlace, VolumePlace},
+    step::{BuildPlace, NodePlace, VolumePlace},
     undo::Outcome,
 };
 
@@ -99,6 +100,15 @@ pub(super) async fn copy_state<W: ChangeWorld>(
     Ok(archived(world.copy_state(archive, node).await?))
 }
 
+pub(super) async fn export_mounts<W: ChangeWorld>(
+    archive: &ArchiveId,
+    place: &BuildPlace,
+    mounts: &[CacheMount],
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    Ok(archived(world.export_mounts(archive, place, mounts).await?))
+}
+
 pub(super) async fn verify<W: ChangeWorld>(
     archive: &ArchiveId,
     world: &mut W,
@@ -116,5 +126,6 @@ fn archived(counts: Archived) -> Outcome {
         files: counts.files,
         bytes: counts.bytes,
         packed_bytes: counts.packed_bytes,
+        left_out: counts.left_out,
     }
 }

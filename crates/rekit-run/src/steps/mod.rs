@@ -5,6 +5,7 @@
 mod archive;
 mod builder;
 mod file;
+mod mounts;
 mod node;
 mod removal;
 mod socket;
@@ -76,7 +77,9 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             node,
             restart_policy,
         } => node::observe_start(node, restart_policy, world).await,
-        Action::SaveConfiguration { archive, .. } => archive::observe(archive, scene, world).await,
+        Action::SaveConfiguration { archive, .. } | Action::ExportMounts { archive, .. } => {
+            archive::observe(archive, scene, world).await
+        }
         Action::ArchiveState {
             archive,
             volume,
@@ -94,7 +97,8 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::RecreateContainer {
             host, container, ..
         } => removal::observe_recreated(host, container, scene, world).await,
-        Action::Validate { .. } => Ok(Observed::Before),
+        // What mounts hold only a build could tell: the effect looks before it writes.
+        Action::ImportMounts { .. } | Action::Validate { .. } => Ok(Observed::Before),
     }
 }
 
@@ -122,9 +126,13 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         }
         Action::SaveConfiguration { archive, .. }
         | Action::ArchiveState { archive, .. }
-        | Action::CopyState { archive, .. } => Ok(Undo::DropPartialArchive {
+        | Action::CopyState { archive, .. }
+        | Action::ExportMounts { archive, .. } => Ok(Undo::DropPartialArchive {
             archive: archive.clone(),
         }),
+        Action::ImportMounts { place, mounts, .. } => {
+            mounts::prepare_import(place, mounts, world).await
+        }
         Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
         Action::RemoveVolume {
             volume, archive, ..
@@ -153,6 +161,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
 }
 
 /// Brings a step about. It may have begun before.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 pub async fn effect<W: ChangeWorld, J: Journal>(
     scene: &Scene<'_>,
     world: &mut W,
@@ -197,6 +206,16 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             archive, volume, ..
         } => archive::archive_state(archive, volume, world).await,
         Action::CopyState { archive, node } => archive::copy_state(archive, node, world).await,
+        Action::ExportMounts {
+            archive,
+            place,
+            mounts,
+        } => archive::export_mounts(archive, place, mounts, world).await,
+        Action::ImportMounts {
+            source,
+            place,
+            mounts,
+        } => mounts::import(source, place, mounts, world).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::remove_volume(volume, world).await,

@@ -73,6 +73,7 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             }
             Ok(())
         }
+        Undo::ForgetMounts { place, ids, known } => world.forget_mounts(place, ids, known).await,
         Undo::RestoreVolume { .. } => restore_volume(undo, world, journal).await,
         Undo::RemoveRecreated { host, container } => {
             if world.container(host, container).await?.is_some() {

@@ -125,7 +125,7 @@ pub enum ArchiveState {
 }
 
 /// What went into an archive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Archived {
     /// Files.
     pub files: u64,
@@ -133,4 +133,6 @@ pub struct Archived {
     pub bytes: u64,
     /// Bytes on disk.
     pub packed_bytes: u64,
+    /// What turned out not to be keepable, and why.
+    pub left_out: Vec<rekit_core::plan::LeftOut>,
 }

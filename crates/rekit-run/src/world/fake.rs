@@ -2,16 +2,16 @@
 //!
 //! Invariant: each operation is atomic, so a crash falls between two of them; what an operation does twice it does once.
 
+mod objects;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rekit_core::{
     inventory::ActiveBuild,
-    name::{
-        ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform,
-        VolumeName,
-    },
+    mounts::{ArchivedMount, CacheMount},
+    name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{Claim, FileState, NodePlace, StateSource},
+    step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
 };
 
 use super::{
@@ -19,37 +19,11 @@ use super::{
     NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
 };
 
+pub use objects::{FakeArchive, FakeContainer, FakeVolume, Fault};
+
 type Answer<T> = Result<T, WorldError>;
 type At<T> = (HostId, T);
-
-/// A container of the fake world.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FakeContainer {
-    /// What steps see of it.
-    pub facts: ContainerFacts,
-    /// Its state volume.
-    pub volume: VolumeName,
-}
-
-/// A volume of the fake world.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FakeVolume {
-    /// What steps see of it.
-    pub facts: VolumeFacts,
-    /// What lies in it; `None`: half restored.
-    pub content: Option<String>,
-}
-
-/// An archive of the fake world.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FakeArchive {
-    /// Whether it is whole.
-    pub whole: bool,
-    /// What it holds.
-    pub content: String,
-    /// Whether a bit of it was flipped.
-    pub damaged: bool,
-}
+type InBuilder = (String, String);
 
 /// The fake world.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -66,6 +40,8 @@ pub struct FakeWorld {
     pub trees: BTreeMap<HostPath, Vec<u8>>,
     /// Sockets; `None`: somebody listens.
     pub sockets: BTreeMap<HostPath, Option<DeadSocket>>,
+    /// Cache mounts by builder and id, with what lies in them; here the id is the record's too.
+    pub mounts: BTreeMap<InBuilder, String>,
     /// Archives.
     pub archives: BTreeMap<ArchiveId, FakeArchive>,
     /// Containers on which a build runs that never ends.
@@ -74,15 +50,6 @@ pub struct FakeWorld {
     pub fault: Option<Fault>,
     /// A number for each object made.
     pub made: u64,
-}
-
-/// A fault to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// This many changing operations succeed, then the process crashes before the next.
-    CrashAfter(u32),
-    /// This many changing operations succeed, then one fails.
-    FailAfter(u32),
 }
 
 impl FakeWorld {
@@ -107,59 +74,6 @@ impl FakeWorld {
         self.containers
             .get_mut(&key)
             .ok_or_else(|| WorldError::failed(format!("container `{name}`"), "no such container"))
-    }
-
-    /// Puts a container there.
-    #[expect(clippy::too_many_arguments, reason = "a container has that many sides")]
-    pub fn add_container(
-        &mut self,
-        host: &HostId,
-        name: &ContainerName,
-        volume: &VolumeName,
-        running: bool,
-        labels: BTreeMap<String, String>,
-    ) {
-        self.made += 1;
-        let id: ContainerId = match Digest::of(&self.made.to_le_bytes()).as_str().parse() {
-            Ok(id) => id,
-            Err(error) => unreachable!("BUG: {error}"),
-        };
-        let facts = ContainerFacts {
-            id,
-            running,
-            exit_code: 0,
-            restart_policy: "unless-stopped".to_owned(),
-            labels,
-        };
-        self.containers.insert(
-            (host.clone(), name.clone()),
-            FakeContainer {
-                facts,
-                volume: volume.clone(),
-            },
-        );
-    }
-
-    /// Puts a volume there.
-    pub fn add_volume(
-        &mut self,
-        host: &HostId,
-        name: &VolumeName,
-        content: Option<&str>,
-        labels: BTreeMap<String, String>,
-    ) {
-        self.made += 1;
-        let facts = VolumeFacts {
-            created_at: self.made.to_string(),
-            labels,
-        };
-        self.volumes.insert(
-            (host.clone(), name.clone()),
-            FakeVolume {
-                facts,
-                content: content.map(str::to_owned),
-            },
-        );
     }
 
     fn check(&self, file: FileChange<'_>) -> Answer<()> {
@@ -271,6 +185,11 @@ impl ReadWorld for FakeWorld {
             Some(found) if found.whole => ArchiveState::Whole,
             Some(_) => ArchiveState::Partial,
         })
+    }
+
+    async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
+        let of_builder = self.mounts.keys().filter(|(at, _)| *at == place.builder);
+        Ok(of_builder.map(|(_, id)| id.clone()).collect())
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
@@ -492,6 +411,54 @@ impl ChangeWorld for FakeWorld {
 
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         self.archive_state(archive, &node.host, &node.volume).await
+    }
+
+    async fn export_mounts(
+        &mut self,
+        archive: &ArchiveId,
+        place: &BuildPlace,
+        mounts: &[CacheMount],
+    ) -> Answer<Archived> {
+        let at = |mount: &CacheMount| (place.builder.clone(), mount.id.clone());
+        let contents: Vec<_> = mounts
+            .iter()
+            .filter_map(|mount| self.mounts.get(&at(mount)).cloned())
+            .collect();
+        self.pack(archive, &contents.join(" "))
+    }
+
+    async fn import_mounts(
+        &mut self,
+        source: &StateSource,
+        place: &BuildPlace,
+        mounts: &[ArchivedMount],
+    ) -> Answer<()> {
+        let archive = self.archives.get(&archive_id(source)).cloned();
+        let contents = archive.map(|archive| archive.content).unwrap_or_default();
+        for (archived, content) in mounts.iter().zip(contents.split(' ')) {
+            self.step()?;
+            let at = (place.builder.clone(), archived.mount.id.clone());
+            let found = self.mounts.entry(at).or_insert_with(|| content.to_owned());
+            if found != content {
+                return Err(WorldError::Refused {
+                    why: format!("cache mount `{}` is not empty", archived.mount.id),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget_mounts(
+        &mut self,
+        place: &BuildPlace,
+        ids: &[String],
+        known: &[String],
+    ) -> Answer<()> {
+        self.step()?;
+        self.mounts.retain(|(builder, id), _| {
+            *builder != place.builder || !ids.contains(id) || known.contains(id)
+        });
+        Ok(())
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {

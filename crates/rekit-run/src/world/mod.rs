@@ -18,9 +18,10 @@ pub use facts::{
 pub use host::{SocketState, path_of};
 use rekit_core::{
     inventory::ActiveBuild,
+    mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{Claim, FileState, NodePlace, StateSource},
+    step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
 };
 
 type Answer<T> = Result<T, WorldError>;
@@ -74,6 +75,8 @@ pub trait ReadWorld {
     fn socket(&self, path: &HostPath) -> impl Future<Output = Answer<SocketState>>;
     /// Returns how far an archive is.
     fn archive(&self, archive: &ArchiveId) -> impl Future<Output = Answer<ArchiveState>>;
+    /// Returns the ids of the records of a builder's cache mounts.
+    fn mount_records(&self, place: &BuildPlace) -> impl Future<Output = Answer<Vec<String>>>;
     /// Returns the digest of the sizes and times of an archive's files, without reading them.
     fn archive_fingerprint(&self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
 }
@@ -216,6 +219,27 @@ pub trait ChangeWorld: ReadWorld {
         archive: &ArchiveId,
         node: &NodePlace,
     ) -> impl Future<Output = Answer<Archived>>;
+    /// Archives cache mounts through builds.
+    fn export_mounts(
+        &mut self,
+        archive: &ArchiveId,
+        place: &BuildPlace,
+        mounts: &[CacheMount],
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Fills empty cache mounts from an archive that may lie anywhere, and reads them back; one that holds something else is refused.
+    fn import_mounts(
+        &mut self,
+        source: &StateSource,
+        place: &BuildPlace,
+        mounts: &[ArchivedMount],
+    ) -> impl Future<Output = Answer<()>>;
+    /// Removes those cache mounts of these ids that an import made; `known` are records that stay.
+    fn forget_mounts(
+        &mut self,
+        place: &BuildPlace,
+        ids: &[String],
+        known: &[String],
+    ) -> impl Future<Output = Answer<()>>;
     /// Removes what there is of an archive that is not whole.
     fn drop_partial_archive(&mut self, archive: &ArchiveId) -> impl Future<Output = Answer<()>>;
     /// Reads a whole archive back and matches it; returns the digest of its SHA256SUMS.

@@ -168,6 +168,8 @@ pub(crate) fn content(content: &ArchiveContent, style: &Style) -> String {
             .iter()
             .map(|tree| ("tree", tree_in_words(tree))),
     );
+    lines.extend(detail.mounts.iter().map(|it| ("mount", it.clone())));
+    lines.extend(detail.left_out.iter().map(|it| ("left out", it.clone())));
     let file = |(name, size): &(String, u64)| format!("{name} ({})", bytes(*size));
     let files: Vec<_> = detail.files.iter().map(file).collect();
     if !files.is_empty() {

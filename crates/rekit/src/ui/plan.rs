@@ -6,7 +6,7 @@ use rekit_core::{
     inventory::Inventory,
     plan::{Plan, Purpose},
     sheet,
-    step::Action,
+    step::{Action, Step},
 };
 use rekit_run::world::{host, path_of};
 
@@ -110,23 +110,29 @@ pub(crate) fn plan(plan: &Plan, room: &Room, style: &Style) -> String {
         told(room).into_iter(),
         style,
     ));
-    if plan.purpose != Purpose::Backup && !plan.steps.is_empty() {
-        let back = [
-            "`rekit rollback` brings all of it back, warm, before and after `rekit finalize`"
-                .to_owned(),
-            format!(
-                "with a shell alone: {}, made for this run before its first step",
-                sheet::place(&plan.home, &plan.run)
-            ),
-        ];
-        text.push_str(&section(
-            "The way back",
-            Tone::Heading,
-            back.into_iter(),
-            style,
-        ));
-    }
+    let back = way_back(plan).into_iter();
+    text.push_str(&section("The way back", Tone::Heading, back, style));
     text
+}
+
+/// Returns how what a plan changes is taken back.
+fn way_back(plan: &Plan) -> Vec<String> {
+    let adds = |step: &Step| matches!(step.action, Action::ImportMounts { .. });
+    if plan.purpose == Purpose::Backup || plan.steps.is_empty() {
+        return Vec::new();
+    }
+    if plan.steps.iter().all(adds) {
+        let words = "it only adds to the cache, so no generation is made of it; if it fails, what it added goes by itself";
+        return vec![words.to_owned()];
+    }
+    vec![
+        "`rekit rollback` brings all of it back, warm, before and after `rekit finalize`"
+            .to_owned(),
+        format!(
+            "with a shell alone: {}, made for this run before its first step",
+            sheet::place(&plan.home, &plan.run)
+        ),
+    ]
 }
 
 fn told(room: &Room) -> Vec<String> {

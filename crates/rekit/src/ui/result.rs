@@ -1,6 +1,9 @@
 //! What was done, for a tired person: what changed, what is kept, how to go back, how to end it.
 
-use rekit_core::{history::Parked, plan::Purpose};
+use rekit_core::{
+    history::Parked,
+    plan::{LeftOut, Purpose},
+};
 
 use super::{
     plan::section,
@@ -27,6 +30,8 @@ pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
         points(PARKED, outcomes.parked.iter().map(parked).collect());
     }
     points("Archives", outcomes.archives.iter().map(archive).collect());
+    let left = |left: &LeftOut| format!("{}: {}", left.what, left.why);
+    points("Not archived", outcomes.left_out.iter().map(left).collect());
     points("Proven", outcomes.proofs.clone());
     points("What next", next(outcomes));
     text

@@ -32,6 +32,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             files,
             bytes: size,
             packed_bytes,
+            ..
         } => format!(
             "{files} files, {} packed to {}",
             bytes(*size),
@@ -62,6 +63,11 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             format!("{path} was removed")
         }
         Action::RemoveSocket { path, .. } => format!("socket {path} was removed"),
+        Action::ImportMounts { place, mounts, .. } => format!(
+            "builder {} has {} from the archive",
+            place.builder,
+            counted(mounts.len(), "cache mount")
+        ),
         Action::Park { node } => format!("container {} is parked: stopped, kept", node.container),
         Action::RemoveContainer { node } => format!("container {} was removed", node.container),
         Action::RemoveVolume {
@@ -90,6 +96,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         | Action::StopNode { .. }
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
+        | Action::ExportMounts { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => return None,
     };

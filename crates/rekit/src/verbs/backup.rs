@@ -7,12 +7,13 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use rekit_core::{
+    mounts::{ArchivedMount, MountRestore},
     name::{BuilderName, Digest, NameError, VolumeName},
     reinstall::{Restore, Wishes},
     step::StateSource,
 };
 use rekit_run::{
-    archives::{archives, content},
+    archives::{archives, content, mounts},
     session::verify_archive,
     world::host,
 };
@@ -24,14 +25,16 @@ use crate::{
     document::{Archives, VerifiedArchive, document},
     exit::Exit,
     failure::{self, Failure},
-    goal_file, ui,
+    goal_file,
+    ui::{self, plan::Room},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     /// Archive builders: their configuration, and each node's state
     ///
-    /// Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
+    /// Of a builder whose files nobody reaches (inside an engine, or remote) the cache mounts are archived, through builds; the plan names
+    /// what of it cannot be kept. Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
     /// than a tenth of a second). What is known from earlier archives is not read again. The last line on stdout is the path of the
     /// last builder's archive.
     Create {
@@ -70,7 +73,7 @@ pub(crate) enum Verb {
     /// Bring an archived state back into a builder
     ///
     /// A new node on a copy of the archived state takes the place of the builder's present one, which is parked with an archive of its
-    /// own: `rekit rollback` goes back to it.
+    /// own: `rekit rollback` goes back to it. Archived cache mounts go into the builder as it is, each only where it is empty.
     Restore {
         /// The archive: its folder, or its name in rekit's own directory
         archive: PathBuf,
@@ -122,6 +125,9 @@ async fn create(call: &Call<'_>, builders: &[String], to: Option<&Path>) -> Resu
     if let Some(last) = last.filter(|_| told.exit == Exit::Done && !call.output.is_json()) {
         call.output.data(&format!("{}\n", last.path));
     }
+    if told.exit == Exit::Done && !told.outcomes.left_out.is_empty() {
+        return Ok(Exit::Care);
+    }
     Ok(told.exit)
 }
 
@@ -152,6 +158,11 @@ async fn restore(
         .map_err(|error: NameError| Failure::of(Exit::Misuse, "usage", &error))?;
     call.refuse_open_run()?;
     let path = find(call, archive)?;
+    let held = mounts(&path).map_err(|why| no_archive(&path, why))?;
+    if let Some((made_of, mounts)) = held {
+        let builder = builder.map_or(made_of, |name| name.to_string());
+        return restore_mounts(call, &path, builder, mounts).await;
+    }
     let volume = volume(&path)?;
     let identity = read_back(call, &path).await?;
     let goal = goal_file::read(call, None)?;
@@ -165,6 +176,26 @@ async fn restore(
     let session = call.silent();
     let planned = session.plan_restore(&inventory, &goal, &restore, wishes);
     Ok(plan::carry_out(call, &inventory, planned).await?.exit)
+}
+
+async fn restore_mounts(
+    call: &Call<'_>,
+    path: &Path,
+    builder: String,
+    mounts: Vec<ArchivedMount>,
+) -> Result<Exit, Failure> {
+    let identity = read_back(call, path).await?;
+    let inventory = call.look().await?;
+    let restore = MountRestore {
+        source: StateSource {
+            archive: host::host_path(path),
+            identity,
+        },
+        mounts,
+        builder,
+    };
+    let plan = call.silent().plan_mounts(&inventory, &restore)?;
+    Ok(change::carry_out(call, plan, &Room::default()).await?.exit)
 }
 
 /// Returns the folder of an archive that is given as one, or by its name in rekit's own directory.

@@ -13,6 +13,7 @@ mod bad_input;
 mod finalize;
 mod ladder;
 mod live;
+mod mounts;
 mod pieces;
 mod reinstall;
 mod rollback;

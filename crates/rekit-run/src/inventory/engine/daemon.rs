@@ -177,10 +177,14 @@ fn summary(records: &[CacheRecord]) -> RecordSummary {
     sum
 }
 
-/// Returns the identity in `cached mount TARGET from exec CMD with id "NS/ID"`; CMD is free text, so the last mark counts.
-fn cache_mount(description: &str) -> Option<String> {
-    let (_, id) = description.rsplit_once(" with id \"")?;
-    Some(id.strip_suffix('"').unwrap_or(id).to_owned())
+/// Returns the id in `cached mount TARGET from exec CMD with id "NS/ID"`. CMD is free text, so the last mark counts; the daemon leaves the
+/// mark out where the id is the target.
+pub(crate) fn cache_mount(description: &str) -> Option<String> {
+    let text = description.strip_prefix("cached mount ")?;
+    let marked = text.rsplit_once(" with id \"");
+    let id = marked.and_then(|(_, id)| id.strip_suffix('"'));
+    let target = || text.split_once(" from exec ").map(|(target, _)| target);
+    id.or_else(target).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -192,6 +196,9 @@ mod tests {
         let text =
             r#"cached mount /c from exec sh -c echo " with id "x" with id "//root/.cache/pip""#;
         assert_eq!(cache_mount(text).unwrap(), "//root/.cache/pip");
+        // `id=cargo,target=/cargo`: the id, with its namespace, is the target.
+        let text = "cached mount /cargo from exec cargo build";
+        assert_eq!(cache_mount(text).unwrap(), "/cargo");
         assert_eq!(cache_mount("local source for context"), None);
     }
 }

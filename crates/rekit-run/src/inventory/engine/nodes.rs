@@ -1,6 +1,9 @@
 //! The daemons of builders' nodes, and those that no engine knows of.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rekit_buildkit::{ContainerDetail, Daemon as Address, Engine as Connection};
 use rekit_core::{
@@ -11,7 +14,7 @@ use rekit_core::{
 
 use super::{daemon, dial};
 use crate::{
-    inventory::{Limits, endpoints::TlsFiles, record::NodeAddress},
+    inventory::{Limits, endpoints::TlsFiles, record::NodeAddress, store},
     world::{clock::Deadline, host},
 };
 
@@ -144,6 +147,26 @@ fn tls_of(address: &NodeAddress) -> Option<TlsFiles> {
     (files != TlsFiles::default()).then_some(files)
 }
 
+/// Returns the way to the daemon of a builder of the remote driver with one node.
+pub(crate) fn remote_daemon(store: &Path, builder: &str) -> Result<Address, String> {
+    let read = store::store(store);
+    let builders = read.store.builders.iter().zip(&read.addresses);
+    let found = builders
+        .filter(|(found, _)| found.name.as_str() == builder)
+        .find_map(|(_, addresses)| addresses.first());
+    let address = found.ok_or_else(|| format!("there is no builder `{builder}` any more"))?;
+    address_of(&address.endpoint, tls_of(address).as_ref())
+}
+
+fn address_of(address: &str, tls: Option<&TlsFiles>) -> Result<Address, String> {
+    let material = tls.map(dial::tls_material).transpose()?;
+    let endpoint = address
+        .parse()
+        .map_err(|error: rekit_buildkit::EndpointError| dial::reason(&error))?;
+    Address::at(&endpoint, material)
+        .ok_or_else(|| "rekit cannot reach a daemon at such an address".to_owned())
+}
+
 /// Asks a daemon at an address of its own.
 async fn ask_at(
     address: &str,
@@ -151,16 +174,7 @@ async fn ask_at(
     deadline: Deadline,
     limits: Limits,
 ) -> Fact<Daemon> {
-    let material = tls.as_ref().map(dial::tls_material).transpose();
-    let endpoint = address
-        .parse()
-        .map_err(|error: rekit_buildkit::EndpointError| dial::reason(&error));
-    let daemon = match (endpoint, material) {
-        (Ok(endpoint), Ok(material)) => Address::at(&endpoint, material)
-            .ok_or_else(|| "rekit cannot reach a daemon at such an address".to_owned()),
-        (Err(reason), _) | (_, Err(reason)) => Err(reason),
-    };
-    match daemon {
+    match address_of(address, tls.as_ref()) {
         Ok(daemon) => daemon::ask(&daemon, deadline, limits.endpoint).await,
         Err(reason) => Fact::Unreadable { reason },
     }

@@ -100,7 +100,10 @@ async fn limited(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
         // A broken pipe ends the text; the exit code tells the rest.
-        drop(stream.take(OUTPUT_LIMIT).read_to_end(&mut bytes).await);
+        let mut kept = stream.take(OUTPUT_LIMIT);
+        drop(kept.read_to_end(&mut bytes).await);
+        // A program that cannot get rid of its words would end for it.
+        drop(tokio::io::copy(&mut kept.into_inner(), &mut tokio::io::sink()).await);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

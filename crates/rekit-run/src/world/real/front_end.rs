@@ -210,7 +210,7 @@ fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
 }
 
 /// Copies what a front end needs of a store: records, the key of local sources.
-fn copy_store(store: &Path, copy: &Path) -> std::io::Result<()> {
+pub(super) fn copy_store(store: &Path, copy: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(copy.join("instances"))?;
     // Not `current`: the variables choose the builder, not what the user selected.
     let mut files = vec![PathBuf::from(".buildNodeID")];

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// The helper: static, for the engine's architecture.
-static HELPER: &[u8] = include_bytes!(env!("REKIT_ARCHIVE_HELPER"));
+pub(super) static HELPER: &[u8] = include_bytes!(env!("REKIT_ARCHIVE_HELPER"));
 /// Where the volume lies in the helper's container.
 const ROOT: &str = "/rekit/state";
 

@@ -11,6 +11,7 @@ mod engine;
 mod file;
 mod front_end;
 mod helper;
+mod mounts;
 mod node;
 mod proof;
 mod rehearsal;
@@ -23,9 +24,10 @@ use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
 use rekit_core::{
     event::Event,
     inventory::ActiveBuild,
+    mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{Claim, FileState, NodePlace, StateSource},
+    step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
 };
 
 use super::{
@@ -179,6 +181,10 @@ impl ReadWorld for RealWorld<'_> {
 
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
         Ok(archive::state(&self.archives, archive))
+    }
+
+    async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
+        mounts::records(self, place).await
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
@@ -350,6 +356,33 @@ impl ChangeWorld for RealWorld<'_> {
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         let engine = self.engine(&node.host).await?;
         archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
+    }
+
+    async fn export_mounts(
+        &mut self,
+        archive: &ArchiveId,
+        place: &BuildPlace,
+        mounts: &[CacheMount],
+    ) -> Answer<Archived> {
+        mounts::export(self, archive, place, mounts).await
+    }
+
+    async fn import_mounts(
+        &mut self,
+        source: &StateSource,
+        place: &BuildPlace,
+        mounts: &[ArchivedMount],
+    ) -> Answer<()> {
+        mounts::import(self, &path_of(&source.archive), place, mounts).await
+    }
+
+    async fn forget_mounts(
+        &mut self,
+        place: &BuildPlace,
+        ids: &[String],
+        known: &[String],
+    ) -> Answer<()> {
+        mounts::forget(self, place, ids, known).await
     }
 
     async fn drop_partial_archive(&mut self, archive: &ArchiveId) -> Answer<()> {
