@@ -170,7 +170,7 @@ fn restic(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<u64> {
         run("check --read-data")
     })?;
     times.clock("restic restore", || {
-        run(&format!("restore latest --sparse --target {to}"))
+        run(&format!("restore latest --target {to}"))
     })?;
     let bytes = bytes_below(&repository)?;
     for folder in [repository, target, scratch.join("cache")] {
