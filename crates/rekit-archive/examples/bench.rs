@@ -98,6 +98,14 @@ fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
             Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
         })?;
         fs::remove_dir_all(&target)?;
+        let options = UnpackOptions {
+            durable: false,
+            ..options
+        };
+        times.clock("unpack without sync", || {
+            Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
+        })?;
+        fs::remove_dir_all(&target)?;
         let before = bytes_below(&home)?;
         change_some(source, round)?;
         let (path, _) = times.clock("second pack", || pack(source, &home, "two"))?;
@@ -125,11 +133,12 @@ fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
         mebi(again.0)
     );
     println!(
-        "pack {:.2} s, verify {:.2} s, second verify {:.2} s, unpack {:.2} s",
+        "pack {:.2} s, verify {:.2} s, second verify {:.2} s, unpack {:.2} s ({:.2} s of it before the sync)",
         times.median("pack"),
         times.median("verify"),
         times.median("second verify"),
-        times.median("unpack")
+        times.median("unpack"),
+        times.median("unpack without sync")
     );
     println!(
         "peak memory {} MiB (promised: at most 100 MB)",
@@ -170,7 +179,8 @@ fn restic(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<u64> {
         run("check --read-data")
     })?;
     times.clock("restic restore", || {
-        run(&format!("restore latest --target {to}"))
+        // Brought to the disk, as we do.
+        run(&format!("restore latest --target {to}; sync -f {to}"))
     })?;
     let bytes = bytes_below(&repository)?;
     for folder in [repository, target, scratch.join("cache")] {
