@@ -78,18 +78,26 @@ impl Times {
     }
 }
 
+/// Packed bytes.
+#[derive(Clone, Copy, Default)]
+struct Sizes {
+    ours: u64,
+    tar: u64,
+    restic: u64,
+}
+
 /// Runs all of them in turn in each round, so that what else the machine does falls on all alike.
 fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
     let mut times = Times::default();
-    let (mut sizes, mut again) = ((0, 0, 0), (0, 0));
+    let (mut sizes, mut again) = (Sizes::default(), (0, 0));
     for round in 0..=rounds {
         if round == 1 {
             times = Times::default(); // The first round warmed the page cache.
         }
-        sizes.0 = times.clock("tar | zstd", || tar_zstd(source, scratch))?;
+        sizes.tar = times.clock("tar | zstd", || tar_zstd(source, scratch))?;
         let home = scratch.join("archives");
         let (path, size) = times.clock("pack", || pack(source, &home, "one"))?;
-        sizes.1 = size;
+        sizes.ours = size;
         let archive = open(&path)?;
         times.clock("verify", || Ok(verify(&archive, &mut |_| {})?))?;
         let target = scratch.join("target");
@@ -112,15 +120,20 @@ fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
         again = (before, bytes_below(&home)? - before);
         times.clock("second verify", || Ok(verify(&open(&path)?, &mut |_| {})?))?;
         fs::remove_dir_all(home)?;
-        sizes.2 = restic(source, scratch, &mut times)?;
+        sizes.restic = restic(source, scratch, &mut times)?;
         borg(source, scratch, &mut times)?;
     }
+    report(&times, sizes, again)
+}
+
+/// Prints what was measured: the bytes that rekit, tar and restic took, and those of the first archive and of the second beside it.
+fn report(times: &Times, sizes: Sizes, again: (u64, u64)) -> Outcome<()> {
     let mebi = |bytes: u64| bytes >> 20;
     println!(
         "packed: rekit {} MiB, tar | zstd -T0 -3 {} MiB, restic {} MiB",
-        mebi(sizes.1),
-        mebi(sizes.0),
-        mebi(sizes.2)
+        mebi(sizes.ours),
+        mebi(sizes.tar),
+        mebi(sizes.restic)
     );
     times.compare(&["pack", "verify"], "tar | zstd", 1.0);
     times.compare(&["pack", "verify"], "restic backup + check", 0.4);
