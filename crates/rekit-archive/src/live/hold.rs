@@ -6,7 +6,7 @@ use std::thread;
 
 use super::freeze::Mounts;
 use super::held::Held;
-use super::{Copy, Freeze, LiveError, Look, at_rest};
+use super::{Freeze, LiveCopy, LiveError, Look, at_rest};
 use crate::cut::{Job, Work};
 use crate::pack::{PackError, Round};
 use crate::path::TreePath;
@@ -39,7 +39,7 @@ struct HeldSnapshots {
     entries: u64,
 }
 
-impl Copy<'_> {
+impl LiveCopy<'_> {
     /// Sets aside, while the daemon stands still, what might change when it goes on.
     pub(super) fn hold(&self, before: Before<'_>) -> Result<(Held, Freeze), LiveError> {
         let now = self.now();

@@ -95,7 +95,7 @@ pub(crate) fn pack_live(
     (sink, staging): (&dyn Sink, File),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ending, LiveError> {
-    let mut copy = Copy {
+    let mut copy = LiveCopy {
         packer: Packer::new(root, options, sink)?,
         root: root.to_owned(),
         staging: Staging::new(staging),
@@ -122,21 +122,21 @@ pub(crate) fn pack_live(
     Err(LiveError::Restless(last))
 }
 
-struct Copy<'a> {
+struct LiveCopy<'a> {
     packer: Packer<'a>,
     root: PathBuf,
     staging: Staging,
     freezer: &'a mut dyn Freezer,
 }
 
-impl Copy<'_> {
+impl LiveCopy<'_> {
     fn attempt(
         &mut self,
         attempts: u32,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Ending, LiveError> {
         let (look, round) = self.ahead(progress)?;
-        self.rehearse();
+        self.warm_up();
         let begun = Instant::now();
         let mounts = self.freezer.freeze().map_err(LiveError::Freeze)?;
         let at = SystemTime::now();
@@ -181,7 +181,7 @@ impl Copy<'_> {
     }
 
     /// Sets the databases aside once while the daemon runs: the second time their places in the file are there, and nothing waits for the disk.
-    fn rehearse(&self) {
+    fn warm_up(&self) {
         self.staging.clear();
         let mut rest = Rest::default();
         // They move under our hands; only the bytes count here.
