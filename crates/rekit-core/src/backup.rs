@@ -33,10 +33,7 @@ pub fn plan(
             paths,
         },
     );
-    draft.push(
-        "an archive counts once every byte was read back",
-        Action::VerifyArchive { archive },
-    );
+    draft.verify(&archive);
     let mut found = Vec::new();
     for (_, builder, _, node) in ground
         .inventory

@@ -210,12 +210,7 @@ impl Draft {
                 container,
             },
         );
-        let proof = self.push(
-            "an archive counts once every byte was read back",
-            Action::VerifyArchive {
-                archive: archive.clone(),
-            },
-        );
+        let proof = self.verify(&archive);
         (archive, proof)
     }
 
@@ -229,13 +224,18 @@ impl Draft {
                 node,
             },
         );
-        let proof = self.push(
+        let proof = self.verify(&archive);
+        (archive, proof)
+    }
+
+    /// Adds the step that proves an archive.
+    pub fn verify(&mut self, archive: &ArchiveId) -> StepId {
+        self.push(
             "an archive counts once every byte was read back",
             Action::VerifyArchive {
                 archive: archive.clone(),
             },
-        );
-        (archive, proof)
+        )
     }
 
     /// Returns the plan; without any step if none was added since the next one was `step`: what was saved before is saved for nothing.

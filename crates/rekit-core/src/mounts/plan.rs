@@ -223,10 +223,7 @@ fn export(draft: &mut Draft, place: BuildPlace, keeps: Keepable) {
             mounts: keeps.mounts,
         },
     );
-    draft.push(
-        "an archive counts once every byte was read back",
-        Action::VerifyArchive { archive },
-    );
+    draft.verify(&archive);
 }
 
 /// Archived cache mounts and where they go.

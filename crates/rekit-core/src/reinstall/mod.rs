@@ -137,10 +137,7 @@ impl Reinstall<'_> {
                 paths,
             },
         );
-        self.draft.push(
-            "an archive counts once every byte was read back",
-            Action::VerifyArchive { archive },
-        );
+        self.draft.verify(&archive);
     }
 
     /// Removes configuration that no daemon takes; it is in the archive and in the undo.

@@ -9,7 +9,7 @@ use std::{
 
 use rekit_archive::{
     ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, Owners, PackOptions, Progress,
-    Running, TreePath, TreeRecord, UnpackOptions, buildkit_state_rules,
+    Running, TreePath, TreeRecord, UnpackOptions, WriteError, buildkit_state_rules,
 };
 use rekit_buildkit::Engine;
 use rekit_core::{
@@ -60,6 +60,21 @@ pub(super) fn discard(archives: &Path, archive: &ArchiveId) -> Answer<()> {
     })
 }
 
+/// Begins an archive in the place of what an earlier try left of it; `None`: it is whole already.
+pub(super) fn begin(archives: &Path, archive: &ArchiveId) -> Answer<Option<ArchiveWriter>> {
+    if state(archives, archive) == ArchiveState::Whole {
+        return Ok(None);
+    }
+    discard(archives, archive)?;
+    let writer = ArchiveWriter::create(archives, archive.as_str());
+    writer.map(Some).map_err(unwritten(archive))
+}
+
+/// Says that an archive cannot be written.
+pub(super) fn unwritten(archive: &ArchiveId) -> impl Fn(WriteError) -> WorldError {
+    move |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error)
+}
+
 /// Returns the digest of names, sizes, inodes and times of all files of an archive. Any later write shows in it.
 pub(super) fn fingerprint(archive: &Path) -> Answer<Digest> {
     let failed = |error: io::Error| {
@@ -71,9 +86,9 @@ pub(super) fn fingerprint(archive: &Path) -> Answer<Digest> {
     let mut lines = Vec::new();
     let mut folders = vec![archive.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let metadata = path.symlink_metadata().map_err(failed)?;
+        for entry in std::fs::read_dir(&folder).map_err(&failed)? {
+            let path = entry.map_err(&failed)?.path();
+            let metadata = path.symlink_metadata().map_err(&failed)?;
             if metadata.is_dir() {
                 folders.push(path);
             } else {
@@ -97,28 +112,25 @@ pub(super) fn save_paths(
     archive: &ArchiveId,
     paths: &[HostPath],
 ) -> Answer<Archived> {
-    if state(archives, archive) == ArchiveState::Whole {
+    let Some(mut writer) = begin(archives, archive)? else {
         return counts(&archives.join(archive.as_str()));
-    }
-    discard(archives, archive)?;
-    let failed =
-        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    };
+    let failed = unwritten(archive);
     let mut gathered = Gathered::default();
     for path in paths {
         gathered.take(&path_of(path));
     }
-    let mut writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
     let files: Vec<_> = gathered.files.into_values().collect();
     writer
         .add_memory_tree(CONFIGURATION_TREE, &files)
-        .map_err(failed)?;
+        .map_err(&failed)?;
     let metadata = json!({ "kind": "configuration", "paths": paths, "absent": gathered.absent, "left-out": gathered.left_out });
     writer
         .finish(MetadataOfArchive {
             consistency: Consistency::CleanStop,
             metadata,
         })
-        .map_err(failed)?;
+        .map_err(&failed)?;
     counts(&archives.join(archive.as_str()))
 }
 
@@ -178,24 +190,20 @@ pub(super) async fn copy_state(
     node: &NodePlace,
     listener: &dyn Fn(Event),
 ) -> Answer<Archived> {
-    if state(archives, archive) == ArchiveState::Whole {
+    let Some(writer) = begin(archives, archive)? else {
         return counts(&archives.join(archive.as_str()));
-    }
-    discard(archives, archive)?;
+    };
     let what = format!("container `{}` cannot be looked at", node.container);
     let failed = |error| WorldError::failed(what.clone(), error);
     let (container, _) = engine
         .container_inspect(node.container.as_str())
         .await
-        .map_err(failed)?;
+        .map_err(&failed)?;
     let pid = u32::try_from(container.state.pid).unwrap_or(0);
     if !container.state.running || pid == 0 {
         let why = format!("container `{}` does not run", node.container);
         return Err(WorldError::Refused { why });
     }
-    let written =
-        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
-    let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(written)?;
     let described = Described {
         daemon: helper::describe(engine, &node.volume).await?,
         // A daemon that cannot build is archived all the same; then a rehearsal cannot try the cache, and says so.
@@ -218,7 +226,7 @@ pub(super) async fn copy_state(
                 added.map(drop).map(|()| writer)
             };
             let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
-            packed.map_err(written)?
+            packed.map_err(unwritten(archive))?
         }
         None => helper::pack(engine, &node.volume, Some(pid), writer, listener).await?,
     };
@@ -247,16 +255,15 @@ fn finish(
     described: &Described,
     consistency: Consistency,
 ) -> Answer<()> {
-    let failed =
-        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
+    let failed = unwritten(archive);
     let json = |error| WorldError::failed("the description of the state", error);
     let bytes = serde_json::to_vec_pretty(&described.daemon).map_err(json)?;
     writer
         .add_file("description.json", &bytes)
-        .map_err(failed)?;
+        .map_err(&failed)?;
     if let Some(canary) = &described.canary {
         let bytes = serde_json::to_vec_pretty(canary).map_err(json)?;
-        writer.add_file(Canary::FILE, &bytes).map_err(failed)?;
+        writer.add_file(Canary::FILE, &bytes).map_err(&failed)?;
     }
     let metadata = json!({ "kind": "state", "volume": volume });
     let metadata = MetadataOfArchive {
@@ -274,13 +281,9 @@ pub(super) async fn save_state(
     volume: &VolumeName,
     listener: &dyn Fn(Event),
 ) -> Answer<Archived> {
-    if state(archives, archive) == ArchiveState::Whole {
+    let Some(writer) = begin(archives, archive)? else {
         return counts(&archives.join(archive.as_str()));
-    }
-    discard(archives, archive)?;
-    let failed =
-        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
-    let writer = ArchiveWriter::create(archives, archive.as_str()).map_err(failed)?;
+    };
     let described = Described {
         daemon: helper::describe(engine, volume).await?,
         canary: None,
@@ -294,15 +297,12 @@ pub(super) async fn save_state(
                 Consistency::CleanStop
             };
             let work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
-                let options = PackOptions {
-                    rules: buildkit_state_rules(),
-                    ..PackOptions::default()
-                };
+                let options = PackOptions::with(buildkit_state_rules());
                 let added = writer.add_tree(STATE_TREE, &root, &options, progress);
                 added.map(drop).map(|()| writer)
             };
             let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
-            (packed.map_err(failed)?, consistency)
+            (packed.map_err(unwritten(archive))?, consistency)
         }
         None => (
             helper::pack(engine, volume, None, writer, listener).await?,

@@ -1,10 +1,6 @@
 //! The real front ends, on a copy of the store: the user's own store keeps no trace of a proof.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use rekit_buildkit::probe::{
     self, Nonce,
@@ -12,8 +8,11 @@ use rekit_buildkit::probe::{
 };
 use rekit_core::step::Claim;
 
-use super::{Answer, RealWorld, WorldError, proof};
-use crate::world::host;
+use super::{
+    Answer, RealWorld, WorldError,
+    docker::{Docker, last_words},
+    proof,
+};
 
 /// How long one build may take.
 const BUILD: Duration = Duration::from_mins(5);
@@ -22,7 +21,7 @@ const BUILD: Duration = Duration::from_mins(5);
 pub(super) struct FrontEnd<'a> {
     world: &'a RealWorld<'a>,
     claim: &'a Claim,
-    variables: BTreeMap<String, String>,
+    docker: Docker,
     folder: tempfile::TempDir,
     nonce: Nonce,
     words: String,
@@ -47,7 +46,6 @@ impl<'a> FrontEnd<'a> {
         let project = folder.path().join("project");
         let copy = folder.path().join("buildx");
         std::fs::create_dir_all(&project).map_err(failed)?;
-        copy_store(store, &copy).map_err(failed)?;
         let native = claim
             .platforms
             .first()
@@ -67,13 +65,20 @@ impl<'a> FrontEnd<'a> {
         let compose =
             format!("services:\n  probe:\n    image: rekit-probe:{nonce}\n    build: .\n");
         std::fs::write(project.join("compose.yaml"), compose).map_err(failed)?;
-        let mut variables = variables.clone();
-        variables.insert("BUILDX_CONFIG".to_owned(), copy.display().to_string());
-        choose(claim, &mut variables);
+        let mut docker = Docker::new(store, &copy, variables).map_err(failed)?;
+        let is_context = claim
+            .daemons
+            .iter()
+            .all(|daemon| daemon.container.is_none());
+        if is_context && claim.builder != "default" {
+            docker.enter(&claim.builder);
+        } else {
+            docker.select(&claim.builder);
+        }
         Ok(Self {
             world,
             claim,
-            variables,
+            docker,
             folder,
             nonce,
             words,
@@ -155,14 +160,10 @@ impl<'a> FrontEnd<'a> {
     async fn docker(&self, arguments: &[&str]) -> Answer<String> {
         let shown = format!("docker {}", arguments[..2].join(" "));
         let docker = self
+            .docker
             .program()
             .ok_or_else(|| self.failure(&shown, "there is no docker on the search path"))?;
-        let variables: Vec<_> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let output = host::run(&docker, arguments, &variables, BUILD).await;
+        let output = self.docker.run(&docker, arguments, BUILD).await;
         let output = output.map_err(|error| {
             WorldError::failed(format!("builder `{}`: {shown}", self.claim.builder), error)
         })?;
@@ -170,19 +171,7 @@ impl<'a> FrontEnd<'a> {
         if output.code == Some(0) {
             return Ok(said);
         }
-        let lines = || said.lines().rev().filter(|line| !line.trim().is_empty());
-        let last = lines()
-            .find(|line| line.to_lowercase().contains("error"))
-            .or_else(|| lines().next())
-            .unwrap_or("no words");
-        Err(self.failure(&shown, &rekit_core::mask::text(last)))
-    }
-
-    fn program(&self) -> Option<PathBuf> {
-        let path = self.variables.get("PATH")?;
-        path.split(':')
-            .map(|folder| Path::new(folder).join("docker"))
-            .find(|file| file.is_file())
+        Err(self.failure(&shown, &last_words(&said, |_| false)))
     }
 
     fn failure(&self, what: &str, why: &str) -> WorldError {
@@ -191,41 +180,4 @@ impl<'a> FrontEnd<'a> {
             why.to_owned(),
         )
     }
-}
-
-/// Sets the variables that make every front end use a builder. A context's own builder is taken in that context, and only where nothing
-/// names it: Compose's bake refuses `BUILDX_BUILDER` with a context's name.
-fn choose(claim: &Claim, variables: &mut BTreeMap<String, String>) {
-    let is_context = claim
-        .daemons
-        .iter()
-        .all(|daemon| daemon.container.is_none());
-    if is_context && claim.builder != "default" {
-        variables.remove("DOCKER_HOST");
-        variables.remove("BUILDX_BUILDER");
-        variables.insert("DOCKER_CONTEXT".to_owned(), claim.builder.clone());
-        return;
-    }
-    variables.insert("BUILDX_BUILDER".to_owned(), claim.builder.clone());
-}
-
-/// Copies what a front end needs of a store: records, the key of local sources.
-pub(super) fn copy_store(store: &Path, copy: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(copy.join("instances"))?;
-    // Not `current`: the variables choose the builder, not what the user selected.
-    let mut files = vec![PathBuf::from(".buildNodeID")];
-    if let Ok(entries) = std::fs::read_dir(store.join("instances")) {
-        files.extend(
-            entries
-                .flatten()
-                .map(|entry| Path::new("instances").join(entry.file_name())),
-        );
-    }
-    for file in files {
-        let source = store.join(&file);
-        if source.is_file() {
-            std::fs::copy(source, copy.join(file))?;
-        }
-    }
-    Ok(())
 }

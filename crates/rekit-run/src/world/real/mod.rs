@@ -7,6 +7,7 @@
 
 mod archive;
 pub mod canary;
+mod docker;
 mod engine;
 mod file;
 mod front_end;
@@ -431,13 +432,7 @@ impl ChangeWorld for RealWorld<'_> {
         volume: &VolumeName,
     ) -> Answer<()> {
         let engine = self.engine(host).await?;
-        let archive = path_of(&source.archive);
-        let stage = Stage {
-            archive: &archive,
-            host,
-            owner: "",
-        };
-        rehearsal::prove(stage, &engine, container, volume).await
+        rehearsal::prove(&path_of(&source.archive), &engine, container, volume).await
     }
 
     async fn restore_from(

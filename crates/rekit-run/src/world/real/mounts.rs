@@ -27,7 +27,7 @@ use self::{
     build::{Build, Made, sweep},
     cache::{connect, forget_sources, mount_records, remove, sources},
 };
-use super::{Answer, ArchiveState, Archived, RealWorld, WorldError, archive, proof::failed};
+use super::{Answer, Archived, RealWorld, WorldError, archive, proof::failed};
 use crate::inventory;
 
 /// The name of the helper, which the descriptions of cache mounts that rekit made hold.
@@ -52,13 +52,9 @@ pub(super) async fn export(
 ) -> Answer<Archived> {
     let archives = &world.archives;
     let path = archives.join(archive.as_str());
-    if archive::state(archives, archive) == ArchiveState::Whole {
+    let Some(mut writer) = archive::begin(archives, archive)? else {
         return with_left_out(&path);
-    }
-    archive::discard(archives, archive)?;
-    let written =
-        |error| WorldError::failed(format!("archive `{archive}` cannot be written"), error);
-    let mut writer = ArchiveWriter::create(archives, archive.as_str()).map_err(written)?;
+    };
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     sweep(&world.home);
     let sources = sources(world, place).await?;
@@ -89,6 +85,7 @@ pub(super) async fn export(
         consistency: Consistency::CleanStop,
         metadata,
     };
+    let written = archive::unwritten(archive);
     writer.finish(metadata).map_err(written)?;
     with_left_out(&path)
 }

@@ -96,12 +96,12 @@ pub enum NotProven {
 /// Proves that a node that began with an archived state found its cache. Its BuildKit may be another one, if it finds what it is asked for; how
 /// many records there are is not compared, since it collects garbage.
 pub(super) async fn prove(
-    stage: Stage<'_>,
+    archive: &Path,
     engine: &Engine,
     container: &ContainerName,
     volume: &VolumeName,
 ) -> Answer<()> {
-    let mut script = match Script::read(stage) {
+    let mut script = match Script::read(archive) {
         Ok(script) => script,
         // The state of no container: nothing is promised.
         Err(NotProven::NoDescription(_)) => return Ok(()),
@@ -161,7 +161,7 @@ impl RealWorld<'_> {
     }
 
     async fn play(&self, engine: &Engine, stage: Stage<'_>) -> Result<Proven, NotProven> {
-        let script = Script::read(stage)?;
+        let script = Script::read(stage.archive)?;
         let image = script.image(engine, stage.host).await?;
         let left = clear(engine, stage.owner).await;
         if !left.is_empty() {

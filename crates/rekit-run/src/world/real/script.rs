@@ -1,7 +1,10 @@
 //! How a rehearsal's daemon is started: as the archive says that its own one was, but that nothing of its state is collected and nothing
 //! outside its container is reached.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rekit_archive::{Archive, Consistency};
 use rekit_buildkit::Engine;
@@ -11,11 +14,7 @@ use rekit_core::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    Answer, WorldError, archive,
-    proof::failed,
-    rehearsal::{NotProven, Stage},
-};
+use super::{Answer, WorldError, archive, proof::failed, rehearsal::NotProven};
 use crate::world::host;
 
 /// What an archive says of the container whose state it holds.
@@ -69,9 +68,9 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn read(stage: Stage<'_>) -> Result<Self, NotProven> {
-        let archive = archive::open(stage.archive)?;
-        let nothing = || NotProven::NoDescription(stage.archive.display().to_string());
+    pub(super) fn read(path: &Path) -> Result<Self, NotProven> {
+        let archive = archive::open(path)?;
+        let nothing = || NotProven::NoDescription(path.display().to_string());
         let description = further_file(&archive, DESCRIPTION)?.ok_or_else(nothing)?;
         let description: Value =
             serde_json::from_slice(&description).map_err(failed(DESCRIPTION.to_owned()))?;
@@ -103,7 +102,7 @@ impl Script {
                 at_rest: archive.manifest().consistency == Consistency::CleanStop,
             },
             canary,
-            archive: stage.archive.to_owned(),
+            archive: path.to_owned(),
         })
     }
 

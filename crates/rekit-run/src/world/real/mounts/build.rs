@@ -1,7 +1,6 @@
 //! One build with rekit's helper beside a cache mount.
 
 use std::{
-    collections::BTreeMap,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,7 +11,8 @@ use rekit_core::{mounts::CacheMount, step::BuildPlace};
 
 use super::{
     super::{
-        Answer, RealWorld, WorldError, front_end,
+        Answer, RealWorld, WorldError,
+        docker::{Docker, last_words},
         helper::HELPER,
         proof::{self, failed},
     },
@@ -57,7 +57,7 @@ pub(super) struct Build<'a> {
     nonce: String,
     pub(super) folder: tempfile::TempDir,
     pub(super) tools: PathBuf,
-    variables: BTreeMap<String, String>,
+    docker: Docker,
 }
 
 impl<'a> Build<'a> {
@@ -75,24 +75,20 @@ impl<'a> Build<'a> {
         let tools = folder.path().join("tools");
         let store = place.store.as_ref().map(path_of).unwrap_or_default();
         let made = std::fs::create_dir(&tools)
-            .and_then(|()| front_end::copy_store(&store, &copy))
             .and_then(|()| std::fs::write(tools.join(PROGRAM), HELPER))
             .and_then(|()| {
                 let mode = PermissionsExt::from_mode(0o755);
                 std::fs::set_permissions(tools.join(PROGRAM), mode)
-            });
-        made.map_err(failed(what))?;
-        let mut variables = world.surroundings.variables().clone();
-        variables.insert("BUILDX_CONFIG".to_owned(), copy.display().to_string());
+            })
+            .and_then(|()| Docker::new(&store, &copy, world.surroundings.variables()));
+        let mut docker = made.map_err(failed(what))?;
         let is_context = place
             .daemon
             .as_ref()
             .is_some_and(|it| it.container.is_none());
         if is_context && place.builder != "default" {
-            variables.remove("DOCKER_HOST");
-            variables.insert("DOCKER_CONTEXT".to_owned(), place.builder.clone());
+            docker.enter(&place.builder);
         }
-        variables.remove("BUILDX_BUILDER");
         Ok(Self {
             world,
             place,
@@ -100,7 +96,7 @@ impl<'a> Build<'a> {
             nonce: proof::random_text(),
             folder,
             tools,
-            variables,
+            docker,
         })
     }
 
@@ -146,7 +142,7 @@ impl<'a> Build<'a> {
             arguments.retain(|argument| *argument != "--build-arg" && *argument != namespace);
         }
         arguments.push(&context);
-        self.docker(&arguments).await
+        self.build(&arguments).await
     }
 
     /// Returns what stands before the build's own stage, and the context: those of the Dockerfile whose stage the mount begins with.
@@ -165,34 +161,20 @@ impl<'a> Build<'a> {
         Ok(Ok((text.into_owned(), folder.display().to_string())))
     }
 
-    async fn docker(&self, arguments: &[&str]) -> Answer<Result<(), String>> {
-        let path = self.variables.get("PATH").map_or("", String::as_str);
-        let docker = path
-            .split(':')
-            .map(|folder| Path::new(folder).join("docker"))
-            .find(|file| file.is_file())
-            .ok_or_else(|| WorldError::Refused {
-                why: "there is no docker on the search path".to_owned(),
-            })?;
-        let variables: Vec<_> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let output = host::run(&docker, arguments, &variables, BUILD).await;
+    async fn build(&self, arguments: &[&str]) -> Answer<Result<(), String>> {
+        let docker = self.docker.program().ok_or_else(|| WorldError::Refused {
+            why: "there is no docker on the search path".to_owned(),
+        })?;
+        let output = self.docker.run(&docker, arguments, BUILD).await;
         let what = format!("builder `{}`: docker buildx build", self.place.builder);
         let output = output.map_err(failed(what))?;
         if output.code == Some(0) {
             return Ok(Ok(()));
         }
         let said = output.stderr + &output.stdout;
-        let lines = || said.lines().rev().filter(|line| !line.trim().is_empty());
-        let words = lines()
-            .find(|line| line.contains(&format!("{PROGRAM}: ")))
-            .or_else(|| lines().find(|line| line.to_lowercase().contains("error")))
-            .or_else(|| lines().next())
-            .unwrap_or("no words");
-        Ok(Err(rekit_core::mask::text(words.trim())))
+        let of_helper = format!("{PROGRAM}: ");
+        let words = last_words(&said, |line| line.contains(&of_helper));
+        Ok(Err(words.trim().to_owned()))
     }
 
     /// Removes what the build left in the cache; returns whether a cache mount is or was among what it made.

@@ -49,7 +49,12 @@ pub(super) async fn mount_records(
     control: &Control,
     place: &BuildPlace,
 ) -> Answer<Vec<CacheRecord>> {
-    let filter = ["type==exec.cachemount".to_owned()];
+    records(control, place, "exec.cachemount").await
+}
+
+/// Lists the records of a type.
+async fn records(control: &Control, place: &BuildPlace, kind: &str) -> Answer<Vec<CacheRecord>> {
+    let filter = [format!("type=={kind}")];
     let records = control
         .disk_usage(&filter, ControlTimeouts::DISK_USAGE)
         .await;
@@ -88,12 +93,7 @@ pub(super) async fn sources(world: &RealWorld<'_>, place: &BuildPlace) -> Answer
     let Some(control) = connect(world, place).await? else {
         return Ok(BTreeSet::new());
     };
-    let filter = ["type==source.local".to_owned()];
-    let records = control
-        .disk_usage(&filter, ControlTimeouts::DISK_USAGE)
-        .await;
-    let what = format!("the cache of builder `{}` cannot be listed", place.builder);
-    let records = records.map_err(failed(what))?;
+    let records = records(&control, place, "source.local").await?;
     Ok(records.into_iter().map(|record| record.id).collect())
 }
 
