@@ -1,7 +1,9 @@
 //! Plans archives of builders: configuration, and each node's state, copied while it runs; cache mounts where nobody reaches the state.
 
 use crate::{
+    config::files,
     draft::{Draft, Ground, place, volume_place},
+    folders::{self, CacheFolder},
     inventory::{HostContainer, NodeRecord},
     mounts,
     name::{HostId, HostPath},
@@ -9,12 +11,13 @@ use crate::{
     step::Action,
 };
 
-/// Plans to archive these builders; none named: all. A name that no builder with a container of its own bears is returned.
+/// Plans to archive these builders and folders of cache; none named: all. A name that none of them bears is returned.
 ///
-/// `to` is a folder for the archives other than rekit's own.
+/// `further` are folders that were named and that the inventory does not know. `to` is a folder for the archives other than rekit's own.
 pub fn plan(
     ground: &Ground<'_>,
     builders: &[String],
+    further: &[CacheFolder],
     to: Option<&HostPath>,
 ) -> Result<Plan, String> {
     let mut draft = Draft::new(ground, Purpose::Backup, ground.generation);
@@ -22,15 +25,13 @@ pub fn plan(
         draft.archive_to(folder.clone());
     }
     let wanted = |name: &str| builders.is_empty() || builders.iter().any(|builder| builder == name);
-    let stores = ground.inventory.stores.iter().take(1);
-    let paths: Vec<_> = stores.map(|store| store.path.clone()).collect();
     let archive = draft.archive_id("configuration");
-    let why = "the builders' records belong to their state";
+    let why = "records, configuration, scripts and keys belong to the caches";
     draft.push(
         why,
         Action::SaveConfiguration {
             archive: archive.clone(),
-            paths,
+            paths: files::paths(ground.inventory),
         },
     );
     draft.verify(&archive);
@@ -57,6 +58,16 @@ pub fn plan(
         &wanted,
         !builders.is_empty(),
     ));
+    let all = folders::folders(ground.inventory).into_iter();
+    let known = all.chain(further.iter().cloned());
+    let mut taken: Vec<CacheFolder> = Vec::new();
+    for folder in known {
+        if wanted(folder.path.as_str()) && !taken.iter().any(|other| other.path == folder.path) {
+            found.push(folder.path.to_string());
+            taken.push(folder);
+        }
+    }
+    folders::archive(&mut draft, taken);
     match builders.iter().find(|name| !found.contains(name)) {
         Some(missing) => Err(missing.clone()),
         None => Ok(draft.finish()),

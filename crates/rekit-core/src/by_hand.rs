@@ -76,11 +76,27 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
             }
         }
         Undo::ForgetMounts { place, known, .. } => forget_mounts(&place.builder, known),
+        Undo::EmptyFolder {
+            path,
+            source,
+            remove,
+        } => empty_folder(path, &source.archive, *remove),
         Undo::RemoveRestored {
             host,
             volume,
             archive,
         } => remove_restored(host, volume, &archive_path(plan, archive)),
+    }
+}
+
+fn empty_folder(path: &HostPath, archive: &HostPath, remove: bool) -> ByHand {
+    let (folder, archive) = (quoted(path), quoted(archive));
+    let what = if remove { "" } else { "-mindepth 1 " };
+    ByHand {
+        commands: vec![format!(
+            "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && if [ -e {folder} ]; then find {folder} {what}-delete; fi"
+        )],
+        proof: vec![format!("test -z \"$(ls -A {folder} 2> /dev/null)\"")],
     }
 }
 

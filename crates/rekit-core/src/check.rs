@@ -147,6 +147,7 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
             Action::ArchiveState { archive, .. }
             | Action::CopyState { archive, .. }
             | Action::ExportMounts { archive, .. }
+            | Action::ArchiveFolder { archive, .. }
             | Action::SaveConfiguration { archive, .. } => {
                 copied.retain(|known| *known != archive);
                 if matches!(step.action, Action::CopyState { .. }) {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod fact;
 pub mod finalize;
 pub mod finding;
+pub mod folders;
 pub mod goal;
 pub mod history;
 pub mod inventory;

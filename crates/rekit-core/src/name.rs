@@ -230,6 +230,11 @@ impl HostPath {
         Self(text)
     }
 
+    /// Takes a path that was encoded before.
+    pub fn from_encoded(text: String) -> Self {
+        Self(text)
+    }
+
     /// Returns the bytes of the path.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len());

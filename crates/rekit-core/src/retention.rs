@@ -149,7 +149,10 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::ImportMounts { source, .. } => from(source, folder),
+        Action::ArchiveFolder { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        Action::ImportMounts { source, .. }
+        | Action::RestoreFolder { source, .. }
+        | Action::BringFile { source, .. } => from(source, folder),
         Action::BootNode { state, .. } => match state.as_ref()? {
             BootState::Archived { source } => from(source, folder),
             BootState::Copied { archive, .. } => own(plan, folder).then(|| archive.clone()),
@@ -164,6 +167,7 @@ fn named_by_undo(undo: &Undo, plan: &Plan, folder: &HostPath) -> Option<ArchiveI
             own(plan, folder).then(|| archive.clone())
         }
         Undo::RemoveNode { state, .. } => from(state.as_ref()?, folder),
+        Undo::EmptyFolder { source, .. } => from(source, folder),
         _ => None,
     }
 }

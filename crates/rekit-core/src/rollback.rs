@@ -85,7 +85,8 @@ impl WayBack<'_> {
             | Undo::RemoveRecreated { .. }
             | Undo::RemoveRestored { .. }
             // More cache does no harm, and makes no generation.
-            | Undo::ForgetMounts { .. } => {}
+            | Undo::ForgetMounts { .. }
+            | Undo::EmptyFolder { .. } => {}
             Undo::RestoreFile {
                 path,
                 store,

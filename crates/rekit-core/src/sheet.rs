@@ -113,14 +113,17 @@ fn way_back(action: &Action) -> &'static str {
         Action::SaveConfiguration { .. }
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
-        | Action::ExportMounts { .. } => "the archive may stay; it only takes room",
+        | Action::ExportMounts { .. }
+        | Action::ArchiveFolder { .. } => "the archive may stay; it only takes room",
         Action::ImportMounts { .. } => "the cache mounts that it made are pruned",
+        Action::RestoreFolder { .. } => "the folder is emptied again; its archive stays",
         Action::BootNode { .. } => "the new node is stopped and kept",
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
         | Action::RemoveFile { .. }
-        | Action::RestoreFile { .. } => "the file comes back as it was, from its kept bytes",
+        | Action::RestoreFile { .. }
+        | Action::BringFile { .. } => "the file comes back as it was, from its kept bytes",
         Action::RemoveTree { .. } => "the folder comes back from its kept bytes",
         Action::RestoreTree { .. } => "the folder goes again",
         Action::RemoveSocket { .. } => "the dead socket comes back as it was",

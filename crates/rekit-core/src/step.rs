@@ -3,10 +3,13 @@
 //! Invariants: a step holds no foreign bytes, only digests of them; a removal of state names the step that verified its archive.
 //! Struct variants only: serde does not refuse unknown keys in the other kinds.
 
+mod told;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
     name::{
         ArchiveId, ContainerId, ContainerName, Digest, HostId, HostPath, ImageRef, NodeName,
@@ -242,6 +245,35 @@ pub enum Action {
         /// The cache mounts.
         mounts: Vec<ArchivedMount>,
     },
+    /// Archives a folder of cache on this machine.
+    ArchiveFolder {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The folder; a daemon that runs on it stands still only for a moment.
+        folder: CacheFolder,
+    },
+    /// Brings an archived folder of cache back to where nothing lies.
+    RestoreFolder {
+        /// The archive.
+        source: StateSource,
+        /// The folder, which must be absent or empty.
+        folder: CacheFolder,
+    },
+    /// Brings a file back as an archive of configuration holds it.
+    BringFile {
+        /// The archive.
+        source: StateSource,
+        /// The file.
+        path: HostPath,
+        /// buildx's store whose lock protects it.
+        store: Option<HostPath>,
+        /// What it must be.
+        before: FileState,
+        /// The digest of its archived content.
+        content: Digest,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Reads a whole archive back.
     VerifyArchive {
         /// The archive.
@@ -409,100 +441,4 @@ pub struct JsonEdit {
     pub keys: Vec<String>,
     /// The new text; `None` removes the key.
     pub value: Option<String>,
-}
-
-impl Action {
-    /// Returns the name of the kind, as it stands in plans and journals.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::SaveConfiguration { .. } => "save-configuration",
-            Self::BootNode { .. } => "boot-node",
-            Self::ProbeNode { .. } => "probe-node",
-            Self::RewriteRecord { .. } => "rewrite-record",
-            Self::WriteFile { .. } => "write-file",
-            Self::EditJson { .. } => "edit-json",
-            Self::RemoveFile { .. } => "remove-file",
-            Self::RemoveTree { .. } => "remove-tree",
-            Self::RemoveSocket { .. } => "remove-socket",
-            Self::Drain { .. } => "drain",
-            Self::StopNode { .. } => "stop-node",
-            Self::ArchiveState { .. } => "archive-state",
-            Self::CopyState { .. } => "copy-state",
-            Self::ExportMounts { .. } => "export-mounts",
-            Self::ImportMounts { .. } => "import-mounts",
-            Self::VerifyArchive { .. } => "verify-archive",
-            Self::Park { .. } => "park",
-            Self::RemoveContainer { .. } => "remove-container",
-            Self::RemoveVolume { .. } => "remove-volume",
-            Self::StartNode { .. } => "start-node",
-            Self::RestoreVolume { .. } => "restore-volume",
-            Self::RecreateContainer { .. } => "recreate-container",
-            Self::RestoreFile { .. } => "restore-file",
-            Self::RestoreTree { .. } => "restore-tree",
-            Self::RestoreSocket { .. } => "restore-socket",
-            Self::Validate { .. } => "validate",
-        }
-    }
-
-    /// Returns what the step works on, for people.
-    pub fn subject(&self) -> String {
-        match self {
-            Self::SaveConfiguration { archive, paths } => {
-                format!("{} places → archive {archive}", paths.len())
-            }
-            Self::BootNode { node, .. } => format!("node {node}"),
-            Self::RewriteRecord { edit, .. } => format!("builder {}", edit.builder),
-            Self::WriteFile { path, .. }
-            | Self::EditJson { path, .. }
-            | Self::RemoveFile { path, .. }
-            | Self::RemoveTree { path, .. }
-            | Self::RestoreFile { path, .. }
-            | Self::RestoreTree { path, .. }
-            | Self::RemoveSocket { path, .. }
-            | Self::RestoreSocket { path, .. } => path.to_string(),
-            Self::Drain { node, .. }
-            | Self::StopNode { node, .. }
-            | Self::Park { node }
-            | Self::RemoveContainer { node }
-            | Self::StartNode { node, .. } => format!("container {}", node.container),
-            Self::ArchiveState {
-                volume, archive, ..
-            } => format!("volume {} → archive {archive}", volume.volume),
-            Self::CopyState { node, archive } => {
-                format!("volume {} → archive {archive}", node.volume)
-            }
-            Self::ExportMounts {
-                archive,
-                place,
-                mounts,
-            } => format!(
-                "{} cache mounts of builder {} → archive {archive}",
-                mounts.len(),
-                place.builder
-            ),
-            Self::ImportMounts {
-                source,
-                place,
-                mounts,
-            } => format!(
-                "archive {} → {} cache mounts of builder {}",
-                source.archive.file_name(),
-                mounts.len(),
-                place.builder
-            ),
-            Self::VerifyArchive { archive } => format!("archive {archive}"),
-            Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
-            Self::RestoreVolume {
-                volume, archive, ..
-            } => format!("archive {archive} → volume {volume}"),
-            Self::ProbeNode { container, .. } | Self::RecreateContainer { container, .. } => {
-                format!("container {container}")
-            }
-            Self::Validate { builders, .. } => builders
-                .iter()
-                .map(|claim| claim.builder.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-        }
-    }
 }

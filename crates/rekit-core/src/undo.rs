@@ -124,6 +124,15 @@ pub enum Undo {
         /// The archive.
         archive: ArchiveId,
     },
+    /// Empties a folder that the step filled; its archive is still there.
+    EmptyFolder {
+        /// The folder.
+        path: HostPath,
+        /// The archive.
+        source: StateSource,
+        /// Whether the folder goes too: it was not there.
+        remove: bool,
+    },
     /// Removes the cache mounts that an import made.
     ForgetMounts {
         /// The builder.

@@ -5,9 +5,9 @@ use crate::{
     lab::Lab,
     process::{succeeds, tail, text, words},
     record::namespace,
-    versions,
+    seal, versions,
 };
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::{
     fs,
     net::TcpListener,
@@ -38,6 +38,10 @@ pub struct StandaloneOptions {
     pub config: String,
     /// Further flags.
     pub flags: Vec<String>,
+    /// What `buildctl` needs to reach it, beside its address.
+    pub client_flags: Vec<String>,
+    /// Whether it runs as the user without root, in a user namespace of its own.
+    pub rootless: bool,
 }
 
 impl Default for StandaloneOptions {
@@ -47,16 +51,20 @@ impl Default for StandaloneOptions {
             address: Address::Unix,
             config: String::new(),
             flags: Vec::new(),
+            client_flags: Vec::new(),
+            rootless: false,
         }
     }
 }
 
-/// A running standalone daemon; it ends when this is dropped, and at the latest with its lab.
+/// A standalone daemon; it ends when this is dropped, and at the latest with its lab.
 #[derive(Debug)]
 pub struct Standalone {
     folder: PathBuf,
     address: String,
-    version: String,
+    /// The file of its network namespace below the folder of those.
+    network: String,
+    options: StandaloneOptions,
 }
 
 impl Lab {
@@ -66,6 +74,9 @@ impl Lab {
         let folder = self.root().join(format!("buildkitd-{number}"));
         fs::create_dir_all(folder.join("data"))?;
         fs::write(folder.join("buildkitd.toml"), &options.config)?;
+        if options.rootless {
+            text(words("chown", ["-R", seal::USER]).arg(&folder))?;
+        }
         let space = namespace(self.name(), &format!("buildkitd-{number}"));
         let (network, address) = match options.address {
             Address::Unix => {
@@ -80,47 +91,67 @@ impl Lab {
                 format!("tcp://127.0.0.1:{}", free_port()?),
             ),
         };
-        let programs = self.cache.need(&format!("buildkit-{}", options.version))?;
-        let mut command = apart(&network, &folder.join("log"));
-        command
-            .arg(programs.join("buildkitd"))
-            .arg("--root")
-            .arg(folder.join("data"))
-            .arg("--addr")
-            .arg(&address);
-        command
-            .arg("--config")
-            .arg(folder.join("buildkitd.toml"))
-            .args(["--oci-worker-binary", "/usr/sbin/runc"])
-            .args(&options.flags);
-        command
-            .env("PATH", format!("{}:{SYSTEM_PATH}", programs.display()))
-            .env("XDG_RUNTIME_DIR", &folder)
-            .env("HOME", &folder);
-        text(&mut command)?;
         let daemon = Standalone {
             folder,
             address,
-            version: options.version.clone(),
+            network,
+            options: options.clone(),
         };
-        let buildctl = self.buildctl(&options.version)?;
+        self.start_standalone(&daemon)?;
+        Ok(daemon)
+    }
+
+    /// Starts a standalone buildkitd again that was [stopped](Standalone::stop), on the same state.
+    pub fn start_standalone(&self, daemon: &Standalone) -> Result<()> {
+        let programs = self
+            .cache
+            .need(&format!("buildkit-{}", daemon.options.version))?;
+        let mut command = apart(&daemon.network, &daemon.folder.join("log"));
+        let mut programs = programs;
+        if daemon.options.rootless {
+            programs = daemon.programs_of_its_own(&programs)?;
+            command.args(self.as_rootless_user()?);
+            command.args(["rootlesskit", "--net=host", "--disable-host-loopback"]);
+        }
+        command
+            .arg(programs.join("buildkitd"))
+            .arg("--root")
+            .arg(daemon.root())
+            .arg("--addr")
+            .arg(&daemon.address);
+        command
+            .arg("--config")
+            .arg(daemon.folder.join("buildkitd.toml"))
+            .args(["--oci-worker-binary", "/usr/sbin/runc"])
+            .args(&daemon.options.flags);
+        if daemon.options.rootless {
+            command.arg("--oci-worker-no-process-sandbox");
+        }
+        command
+            .env("PATH", format!("{}:{SYSTEM_PATH}", programs.display()))
+            .env("XDG_RUNTIME_DIR", &daemon.folder)
+            .env("HOME", &daemon.folder);
+        text(&mut command)?;
+        self.wait_for_standalone(daemon)
+    }
+
+    fn wait_for_standalone(&self, daemon: &Standalone) -> Result<()> {
+        let buildctl = self.buildctl(&daemon.options.version)?;
         let mut gone = 0;
         let answered = wait_for(Duration::from_secs(30), || {
             gone += u32::from(daemon.pid().is_none());
-            gone > 20
-                || succeeds(&mut words(
-                    &buildctl,
-                    ["--addr", &daemon.address, "debug", "workers"],
-                ))
+            let mut ask = words(&buildctl, ["--addr", &daemon.address]);
+            ask.args(&daemon.options.client_flags);
+            gone > 20 || succeeds(ask.args(["debug", "workers"]))
         });
         if answered.is_err() || daemon.pid().is_none() {
             bail!(
                 "buildkitd {} does not answer; its log:\n{}",
-                daemon.version,
+                daemon.options.version,
                 complaint(&daemon.folder.join("log"))
             );
         }
-        Ok(daemon)
+        Ok(())
     }
 }
 
@@ -146,14 +177,40 @@ impl Standalone {
         &self.folder
     }
 
+    /// Returns a folder with its programs that is open to everybody: the cache may lie in root's home.
+    fn programs_of_its_own(&self, programs: &Path) -> Result<PathBuf> {
+        let folder = self.folder.join("bin");
+        fs::create_dir_all(&folder)?;
+        for program in ["buildkitd", "buildctl"] {
+            let place = folder.join(program);
+            if !place.exists() {
+                seal::provide(&programs.join(program), &place)?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Returns its state folder.
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// Returns the version of its BuildKit.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.options.version
+    }
+
+    /// Ends the daemon as its service manager would, and waits for its end.
+    pub fn stop(&self) -> Result<()> {
+        let pid = self.pid().context("the daemon does not run")?;
+        text(&mut words("kill", ["-TERM", &pid.to_string()]))?;
+        wait_for(Duration::from_secs(30), || self.pid().is_none())
+            .context("the daemon does not end")
     }
 
     /// Returns the daemon's process id, if it runs.
     pub fn pid(&self) -> Option<u32> {
-        let root = self.folder.join("data").display().to_string();
+        let root = self.root().display().to_string();
         let processes = fs::read_dir("/proc")
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().parse().ok());

@@ -198,6 +198,32 @@ impl Lab {
         command
     }
 
+    /// Returns the words before a program that run it as the user without root, who has subordinate ids here and can become root with them
+    /// in a user namespace.
+    pub fn as_rootless_user(&self) -> Result<Vec<String>> {
+        let ids = self.root.join("subordinate-ids");
+        fs::write(&ids, "nobody:231072:65536\n")?;
+        let script =
+            r#"mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@""#;
+        let ids = ids.display().to_string();
+        let [user, group] = ["--reuid", "--regid"].map(|flag| format!("{flag}={}", seal::USER));
+        let words = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            &ids,
+            "setpriv",
+            &user,
+            &group,
+            "--clear-groups",
+        ];
+        Ok(words.map(str::to_owned).to_vec())
+    }
+
     /// Runs `docker` with `arguments` in the lab and returns its stdout; a failure carries its stderr.
     pub fn docker(&self, arguments: &[&str]) -> Result<String> {
         text(self.command("docker").args(arguments))

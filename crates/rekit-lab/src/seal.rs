@@ -32,7 +32,7 @@ pub(crate) fn furnish(root: &Path, engine_prefix: &Path, buildx: &Path) -> Resul
 }
 
 /// Puts a program of the cache into the lab. Not by a symlink: the cache may lie in root's home, and a user of the lab need not be root.
-fn provide(program: &Path, place: &Path) -> Result<()> {
+pub(crate) fn provide(program: &Path, place: &Path) -> Result<()> {
     if fs::hard_link(program, place).is_err() {
         fs::copy(program, place)?;
     }

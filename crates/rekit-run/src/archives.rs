@@ -10,8 +10,9 @@ pub use rekit_archive::Consistency;
 use rekit_archive::{Archive, Manifest, TreeRecord};
 use rekit_core::{
     fact::chain,
+    folders::{CacheFolder, FolderContent},
     mounts::ArchivedMount,
-    name::{ArchiveId, NodeName},
+    name::{ArchiveId, HostPath, NodeName},
     rehearsal::Canary,
 };
 use serde::Serialize;
@@ -38,10 +39,12 @@ pub struct StoredArchive {
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `configuration`, `state` or `cache-mounts`.
+    /// `configuration`, `state`, `cache-export` or `cache-mounts`.
     pub kind: String,
-    /// The volume that the state was in; `None` for configuration.
+    /// The volume that the state was in; `None`: it was in a folder, or the archive holds no state.
     pub volume: Option<String>,
+    /// The folder that the state or the exported cache was in; `None`: in a volume, or other kinds.
+    pub folder: Option<String>,
     /// The builder that the cache mounts were in; `None` for other kinds.
     pub builder: Option<String>,
     /// Files in it.
@@ -90,6 +93,7 @@ pub fn content(path: &Path) -> Result<Content, String> {
     Ok(Content {
         kind: text("kind").unwrap_or_default(),
         volume: text("volume"),
+        folder: text("folder"),
         builder: text("builder"),
         files: trees.iter().map(|tree| tree.counts.files).sum(),
         bytes: trees.iter().map(|tree| tree.counts.bytes).sum(),
@@ -114,12 +118,23 @@ pub fn mounts(path: &Path) -> Result<Option<(String, Vec<ArchivedMount>)>, Strin
     }
 }
 
+/// Returns the folder of cache that an archive holds; `None` for archives of other kinds.
+pub fn folder(content: &Content) -> Option<CacheFolder> {
+    let holds = match content.kind.as_str() {
+        "state" => FolderContent::State,
+        "cache-export" => FolderContent::Export,
+        _ => return None,
+    };
+    let path = HostPath::from_encoded(content.folder.clone()?);
+    Some(CacheFolder { path, holds })
+}
+
 /// Everything that can be said of an archive without reading its segments.
 #[derive(Clone, Debug, Serialize)]
 pub struct Detail {
     /// Its id.
     pub id: String,
-    /// `configuration`, `state` or `cache-mounts`.
+    /// `configuration`, `state`, `cache-export` or `cache-mounts`.
     pub kind: String,
     /// When it was completed, by the clock of the disk that it lies on.
     pub made: Option<Timestamp>,
@@ -127,6 +142,8 @@ pub struct Detail {
     pub consistency: Consistency,
     /// The volume that the state was in.
     pub volume: Option<String>,
+    /// The folder that the state or the exported cache was in.
+    pub folder: Option<String>,
     /// The node that the volume belongs to by its name.
     pub node: Option<String>,
     /// The image of the daemon.
@@ -189,6 +206,7 @@ pub fn detail(path: &Path) -> Result<Detail, String> {
         consistency: manifest.consistency,
         node: node.map(|node| node.to_string()),
         volume,
+        folder: metadata("folder"),
         image: image.map(str::to_owned),
         buildkit: of_canary.map(|canary| canary.buildkit.clone()),
         snapshotter: of_canary

@@ -7,9 +7,11 @@ use std::{
 
 use rekit_core::{
     check::{CheckedPlan, PlanFault, check},
+    config::files::ConfigurationRestore,
     draft::Ground,
     event::Event,
     finalize,
+    folders::{self, CacheFolder},
     goal::Goal,
     history::{self, History, PastRun},
     inventory::Inventory,
@@ -19,7 +21,7 @@ use rekit_core::{
     plan::{Plan, Purpose},
     reinstall::{self, NoPlan, Restore, Wishes},
     rollback::{self, NoWayBack},
-    step::FileState,
+    step::{FileState, StateSource},
 };
 
 use crate::{
@@ -95,9 +97,12 @@ pub enum SessionError {
     /// The run had to stop while open.
     #[error("the run had to stop")]
     Drive(#[from] DriveError),
-    /// A builder that was named is not there.
-    #[error("there is no builder `{0}` whose cache could be archived")]
+    /// What was named is not there.
+    #[error("there is no builder and no folder of cache `{0}` that could be archived")]
     NoBuilder(String),
+    /// A file that was named is not in the archive.
+    #[error("the archive holds no `{0}`")]
+    NotArchived(HostPath),
     /// A builder cannot get cache mounts.
     #[error(transparent)]
     NoMountRestore(#[from] NoMountRestore),
@@ -210,6 +215,30 @@ impl Session<'_> {
         Ok(mounts::restore(&ground, restore)?)
     }
 
+    /// Plans to bring an archived folder of cache back.
+    pub fn plan_folder(
+        &self,
+        inventory: &Inventory,
+        source: &StateSource,
+        folder: &CacheFolder,
+    ) -> Result<Plan, SessionError> {
+        let files = BTreeMap::new();
+        let ground = self.ground(inventory, &files, Purpose::Restore)?;
+        Ok(folders::restore(&ground, source, folder))
+    }
+
+    /// Plans to bring archived configuration back.
+    pub async fn plan_configuration(
+        &self,
+        inventory: &Inventory,
+        restore: &ConfigurationRestore,
+    ) -> Result<Plan, SessionError> {
+        let paths: Vec<_> = restore.files.iter().map(|file| file.path.clone()).collect();
+        let files = self.file_states(&paths).await?;
+        let ground = self.ground(inventory, &files, Purpose::Restore)?;
+        rekit_core::config::files::restore(&ground, restore).map_err(SessionError::NotArchived)
+    }
+
     async fn planned(
         &self,
         inventory: &Inventory,
@@ -254,16 +283,20 @@ impl Session<'_> {
         ))
     }
 
-    /// Plans archives of builders; none named: all.
+    /// Plans archives of builders and of folders of cache, which are named by their paths; none named: all.
     pub fn plan_backup(
         &self,
         inventory: &Inventory,
-        builders: &[String],
+        names: &[String],
         to: Option<&HostPath>,
     ) -> Result<Plan, SessionError> {
         let files = BTreeMap::new();
         let ground = self.ground(inventory, &files, Purpose::Backup)?;
-        rekit_core::backup::plan(&ground, builders, to).map_err(SessionError::NoBuilder)
+        let paths = names.iter().filter(|name| name.starts_with('/'));
+        let further: Vec<_> = paths
+            .filter_map(|name| inventory::cache_folder(Path::new(name)))
+            .collect();
+        rekit_core::backup::plan(&ground, names, &further, to).map_err(SessionError::NoBuilder)
     }
 
     /// Applies a plan: checked, locked, and only if the world has not moved where it matters.

@@ -21,6 +21,7 @@ use rekit_core::{
     by_hand::by_hand,
     check::{CheckedPlan, check},
     event::Event,
+    folders::{CacheFolder, FolderContent},
     mounts::{ArchivedMount, CacheMount, MountOptions},
     name::{Digest, HostId, HostPath},
     next::{RunEnd, RunState, Turn},
@@ -871,6 +872,64 @@ fn every_import_of_cache_mounts_ends_complete_or_as_before() {
     let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert_eq!(point.world.mounts, start.mounts);
+}
+
+#[test]
+fn every_restore_of_a_folder_or_a_file_ends_complete_or_as_before() {
+    let mut start = machine();
+    start.trees.insert(path("/var/cache"), b"exported".to_vec());
+    start.trees.insert(path("/var/empty"), Vec::new());
+    let folder = |at: &str| CacheFolder {
+        path: path(at),
+        holds: FolderContent::Export,
+    };
+    let source = StateSource {
+        archive: path("/h/archives/folder"),
+        identity: Digest::of(b"exported"),
+    };
+    let restored = |at: &str| Action::RestoreFolder {
+        source: source.clone(),
+        folder: folder(at),
+    };
+    let moved = plan(
+        Purpose::Restore,
+        vec![
+            Action::ArchiveFolder {
+                archive: name("folder"),
+                folder: folder("/var/cache"),
+            },
+            Action::VerifyArchive {
+                archive: name("folder"),
+            },
+            restored("/var/new"),
+            restored("/var/empty"),
+            Action::BringFile {
+                source: source.clone(),
+                path: path("/s/lost"),
+                store: Some(path("/s")),
+                before: FileState::Absent {},
+                content: Digest::of(b"exported"),
+                mode: 0o600,
+            },
+        ],
+    );
+    let (states, done) = search(&moved, &start, &MemoryJournal::default(), 2);
+    println!("folders: {states} states");
+    for at in ["/var/new", "/var/empty"] {
+        assert_eq!(done.world.trees[&path(at)], b"exported");
+    }
+    assert_eq!(done.world.files[&path("/s/lost")].0, b"exported");
+    // What lies there is never mixed, and what was filled before is empty again.
+    start.trees.insert(path("/var/empty"), b"theirs".to_vec());
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: start.clone(),
+        faults: 0,
+        moved: false,
+    };
+    let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert_eq!(point.world.trees, start.trees);
 }
 
 #[test]

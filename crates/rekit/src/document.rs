@@ -97,7 +97,7 @@ pub(crate) struct StepOutcome {
 pub(crate) struct ArchivePlace {
     pub(crate) id: ArchiveId,
     pub(crate) path: String,
-    /// Whether it holds a daemon's state, or cache mounts of it; else it holds configuration.
+    /// Whether it holds cache: a daemon's state, cache mounts of it, an exported cache; else it holds configuration.
     pub(crate) state: bool,
     pub(crate) files: Option<u64>,
     /// Bytes on disk.
@@ -222,7 +222,8 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
     let made = plan.steps.iter().filter_map(|step| match &step.action {
         Action::ArchiveState { archive, .. }
         | Action::CopyState { archive, .. }
-        | Action::ExportMounts { archive, .. } => Some((step.id, archive, true)),
+        | Action::ExportMounts { archive, .. }
+        | Action::ArchiveFolder { archive, .. } => Some((step.id, archive, true)),
         Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
         _ => None,
     });

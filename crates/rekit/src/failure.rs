@@ -128,7 +128,9 @@ impl From<SessionError> for Failure {
                 Self::then,
             ),
             SessionError::NoBuilder(_) => Self::of(Exit::Misuse, "no-builder", &error)
-                .then("`rekit inventory` lists the builders"),
+                .then("`rekit inventory` lists builders and caches; a folder is named by its path"),
+            SessionError::NotArchived(_) => Self::of(Exit::Misuse, "not-archived", &error)
+                .then("without FILE all that is gone comes back; `RESTORE.md` in the archive lists its files"),
             SessionError::NoMountRestore(_) => Self::of(Exit::Misuse, "no-restore", &error)
                 .then("name another builder with --builder"),
             SessionError::World(error) => world(&error),

@@ -464,13 +464,14 @@ fn what_can_be_done_with_archives() {
         Usage: rekit backup [OPTIONS] <COMMAND>
 
         Commands:
-          create    Archive builders: their configuration, and each node's state
+          create    Archive builders and folders of cache: configuration, each node's state, exported caches
           verify    Read every byte of an archive back
           rehearse  Prove an archived state by using it: a daemon on a copy of it must find its cache
           show      Say what an archive holds
           list      List the archives in rekit's own directory
           prune     Remove archives that nothing needs any more from rekit's own directory
-          restore   Bring an archived state back into a builder
+          restore   Bring an archive back: a state into a builder, a folder to its place, files of
+                    configuration
           help      Print this message or the help of the given subcommand(s)
 
         Options:

@@ -1,7 +1,7 @@
 //! The helper that packs and unpacks inside a container. Frames on stdin and stdout, words on stderr.
 //!
 //! ```text
-//! rekit-archive-helper pack ROOT [--rules buildkit-state|plain] [--level N] [--record-changes] [--live PID]
+//! rekit-archive-helper pack ROOT [--rules buildkit-state|plain] [--level N] [--record-changes] [--live PID [--staging DIR]]
 //! rekit-archive-helper unpack ROOT [--only-whiteouts]
 //! rekit-archive-helper list ROOT      the listing, as text
 //! rekit-archive-helper digest ROOT    the digest of the listing
@@ -37,6 +37,8 @@ struct Files {
     digest: Option<PathBuf>,
     unless: Option<String>,
     replacing: Option<String>,
+    /// Where bytes are set aside while the daemon stands still; the root of a container if nothing is said.
+    staging: Option<PathBuf>,
 }
 
 enum Call {
@@ -112,6 +114,9 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)>
             (Call::Pack { live, .. }, "--live") => {
                 *live = Some(arguments.next()?.to_str()?.parse().ok()?);
             }
+            (Call::Pack { .. }, "--staging") => {
+                files.staging = Some(arguments.next()?.into());
+            }
             (Call::Pack { options, .. }, "--record-changes") => options.changes = Changes::Record,
             (Call::Unpack { options, .. }, "--only-whiteouts") => {
                 options.devices = Devices::OnlyWhiteouts;
@@ -162,7 +167,10 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
             root,
             options,
             live: Some(pid),
-        } => pack_live(&root, &options, pid, out),
+        } => {
+            let staging = files.staging.as_deref().unwrap_or(Path::new("/"));
+            pack_live(&root, &options, (pid, staging), out)
+        }
         Call::Watch(pid) => {
             watch(pid, io::stdin().lock(), io::stdout()).map_err(|error| plain(&error))
         }
@@ -191,13 +199,13 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
 fn pack_live(
     root: &Path,
     options: &PackOptions,
-    pid: u32,
+    (pid, staging): (u32, &Path),
     out: impl Write + Send,
 ) -> Result<(), String> {
     let own = Path::new("/proc/self/exe");
     let started = Watchdog::start(own, pid);
     let mut watchdog = started.map_err(|error| format!("the watchdog does not start: {error}"))?;
-    let staging = tempfile_in(Path::new("/"));
+    let staging = tempfile_in(staging);
     let staging = staging.map_err(|error| format!("no room to set bytes aside: {error}"))?;
     let running = Running {
         root,

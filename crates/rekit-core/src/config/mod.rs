@@ -2,6 +2,7 @@
 
 mod buildkitd;
 mod correct;
+pub mod files;
 mod gc;
 mod place;
 mod scalar;

@@ -110,6 +110,9 @@ pub struct Standalone {
     pub config: Option<HostPath>,
     /// Its systemd unit.
     pub unit: Option<String>,
+    /// The keys and certificates that its configuration or flags name.
+    #[serde(default)]
+    pub tls: Vec<HostPath>,
     /// The daemon, or why it does not answer.
     pub daemon: Fact<Daemon>,
 }

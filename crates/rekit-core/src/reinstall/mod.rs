@@ -15,10 +15,11 @@ pub use remnants::paths_of_interest;
 pub use restore::{Restore, restore};
 
 use crate::{
+    config::files,
     draft::{Draft, Ground},
     goal::{self, Goal},
     inventory::{ConfigKind, Store},
-    name::{BuilderName, HostPath, Platform, VolumeName},
+    name::{BuilderName, Platform, VolumeName},
     plan::{Plan, Purpose},
     step::{Action, Claim},
 };
@@ -107,34 +108,12 @@ impl<'a> Reinstall<'a> {
 impl Reinstall<'_> {
     /// Archives every file that BuildKit's behaviour hangs on, before anything changes.
     fn save_configuration(&mut self) {
-        let inventory = self.ground.inventory;
-        let mut paths: Vec<HostPath> = vec![self.store.path.clone()];
-        let contexts = inventory.contexts.iter().flat_map(|context| {
-            let meta = context.file.as_ref().and_then(|file| file.path.parent());
-            meta.into_iter().chain(context.tls.clone())
-        });
-        paths.extend(contexts);
-        paths.extend(
-            inventory
-                .files
-                .iter()
-                .filter(|file| file.file.digest.known().is_some())
-                .map(|file| file.file.path.clone()),
-        );
-        paths.extend(
-            inventory
-                .scripts
-                .iter()
-                .map(|script| script.file.path.clone()),
-        );
-        paths.sort();
-        paths.dedup();
         let archive = self.draft.archive_id("configuration");
         self.draft.push(
             "every file that steers BuildKit is kept as it is before anything changes",
             Action::SaveConfiguration {
                 archive: archive.clone(),
-                paths,
+                paths: files::paths(self.ground.inventory),
             },
         );
         self.draft.verify(&archive);

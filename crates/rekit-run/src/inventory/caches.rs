@@ -4,15 +4,31 @@ use std::path::{Path, PathBuf};
 
 use rekit_core::{
     fact::Fact,
+    folders::{CacheFolder, FolderContent},
     inventory::{CachePlace, PlaceKind, Standalone},
     name::HostPath,
 };
 
-use super::together;
+use super::{project::is_export, standalone::holds_state, together};
 use crate::world::{
     clock::Deadline,
     host::{self, ReadError, TreeError},
 };
+
+/// Returns what a folder holds, if it is a cache.
+pub(crate) fn cache_folder(folder: &Path) -> Option<CacheFolder> {
+    let holds = if holds_state(folder).unwrap_or(false) {
+        FolderContent::State
+    } else if is_export(folder) {
+        FolderContent::Export
+    } else {
+        return None;
+    };
+    Some(CacheFolder {
+        path: host::host_path(folder),
+        holds,
+    })
+}
 
 /// Measures the state folders of standalone daemons.
 pub(super) async fn roots(standalone: &[Standalone], deadline: Deadline) -> Vec<CachePlace> {

@@ -31,6 +31,8 @@ mod tools;
 mod units;
 
 pub use addresses::addresses;
+pub(crate) use caches::cache_folder;
 pub use collect::{Limits, inventory};
 pub(crate) use engine::{cache_mount, remote_daemon};
 pub(crate) use read_back::differences;
+pub(crate) use standalone::{daemon_on, holds_state};

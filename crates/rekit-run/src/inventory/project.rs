@@ -289,7 +289,7 @@ fn named_exports(text: &str, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns whether a folder holds a cache that BuildKit exported.
-fn is_export(folder: &Path) -> bool {
+pub(super) fn is_export(folder: &Path) -> bool {
     host::list(folder, ENTRIES).is_ok_and(|entries| has_marks(&entries))
 }
 

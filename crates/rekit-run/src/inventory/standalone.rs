@@ -9,7 +9,7 @@ use rekit_core::{
     name::HostPath,
 };
 
-use super::processes::{Process, flag_values};
+use super::processes::{Process, flag_values, processes};
 use crate::world::{environment::Surroundings, host};
 
 /// The socket of a daemon that runs as root.
@@ -73,6 +73,16 @@ fn is_ours(surroundings: &Surroundings, daemon: &Standalone, named: &[String]) -
             .is_some_and(|root| root.is_within(&home))
 }
 
+/// Returns the process of the daemon that works on a state folder, if it is seen from here.
+pub(crate) fn daemon_on(surroundings: &Surroundings, root: &Path) -> Option<u32> {
+    let root = host::host_path(root);
+    let all = processes(surroundings);
+    let mut daemons = all.iter().filter(|process| process.program == "buildkitd");
+    let found =
+        daemons.find(|process| of_process(surroundings, process).root.as_ref() == Some(&root));
+    found.map(|process| process.pid)
+}
+
 /// Describes the daemon of a process.
 fn of_process(surroundings: &Surroundings, process: &Process) -> Standalone {
     let is_root = process.user == 0;
@@ -123,10 +133,27 @@ fn of_process(surroundings: &Surroundings, process: &Process) -> Standalone {
         pid: Some(process.pid),
         address,
         root: Some(host::host_path(&root)),
+        tls: tls_files(process, config.as_deref()),
         config: config.as_deref().map(host::host_path),
         unit: process.unit.clone(),
         daemon: not_asked(),
     }
+}
+
+/// Returns the keys and certificates that a daemon's flags or configuration name.
+fn tls_files(process: &Process, config: Option<&Path>) -> Vec<HostPath> {
+    let flags = ["tlscacert", "tlscert", "tlskey"];
+    let named = flags.map(|flag| flag_values(&process.arguments, flag));
+    let document = config
+        .and_then(|path| host::read_text(path).ok())
+        .and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
+    let table = document.as_ref().and_then(|it| it.get("grpc")?.get("tls"));
+    let in_table = ["ca", "cert", "key"]
+        .iter()
+        .filter_map(|name| table?.get(*name)?.as_str().map(str::to_owned));
+    let files = named.into_iter().flatten().chain(in_table);
+    let absolute = files.filter(|file| file.starts_with('/'));
+    absolute.map(|file| HostPath::from(file.as_str())).collect()
 }
 
 /// Returns the daemon's root or first address that a buildkitd.toml names.
@@ -204,18 +231,24 @@ fn by_address(found: &mut Vec<Standalone>, address: String, known_by: String) {
             root: None,
             config: None,
             unit: None,
+            tls: Vec::new(),
             daemon: not_asked(),
         }),
     }
 }
 
+/// Returns whether a folder holds the state of a daemon.
+pub(crate) fn holds_state(folder: &Path) -> Result<bool, host::ReadError> {
+    let entries = host::list(folder, 10_000)?;
+    let is_mark = |name: &str| STATE_MARKS.contains(&name) || is_worker(name);
+    Ok(entries.iter().any(|entry| is_mark(&entry.name)))
+}
+
 /// Adds what is known by a state folder, if it holds a state.
 fn by_root(found: &mut Vec<Standalone>, root: &Path, unreadable: &mut Vec<(HostPath, String)>) {
     let path = host::host_path(root);
-    let holds_state = match host::list(root, 10_000) {
-        Ok(entries) => entries
-            .iter()
-            .any(|entry| STATE_MARKS.contains(&entry.name.as_str()) || is_worker(&entry.name)),
+    let holds_state = match holds_state(root) {
+        Ok(holds_state) => holds_state,
         Err(error) if error.is_absent() => return,
         Err(error) => {
             unreadable.push((path, error.to_string()));
@@ -236,6 +269,7 @@ fn by_root(found: &mut Vec<Standalone>, root: &Path, unreadable: &mut Vec<(HostP
             root: Some(path),
             config: None,
             unit: None,
+            tls: Vec::new(),
             daemon: Fact::Unreadable {
                 reason: "no daemon runs on this state".to_owned(),
             },
@@ -273,6 +307,7 @@ fn by_unit(found: &mut Vec<Standalone>, files: &[ConfigFile]) {
                 root: None,
                 config: None,
                 unit: Some(name),
+                tls: Vec::new(),
                 daemon: Fact::Unreadable {
                     reason: "the unit is not active".to_owned(),
                 },

@@ -1,6 +1,7 @@
 //! Steps that make and prove archives.
 
 use rekit_core::{
+    folders::CacheFolder,
     mounts::CacheMount,
     name::{ArchiveId, ContainerName, HostPath},
     next::Observed,
@@ -107,6 +108,14 @@ pub(super) async fn export_mounts<W: ChangeWorld>(
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
     Ok(archived(world.export_mounts(archive, place, mounts).await?))
+}
+
+pub(super) async fn archive_folder<W: ChangeWorld>(
+    archive: &ArchiveId,
+    folder: &CacheFolder,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    Ok(archived(world.archive_folder(archive, folder).await?))
 }
 
 pub(super) async fn verify<W: ChangeWorld>(

@@ -1,4 +1,4 @@
-//! Steps that change one file: rewrite a record, write, edit, remove, restore.
+//! Steps that change one file: rewrite a record, write, edit, remove, restore, bring from an archive.
 //!
 //! Each is a pure function of the file's present bytes, so the same code prepares the undo and brings the effect about.
 
@@ -51,6 +51,12 @@ fn target(action: &Action) -> Target<'_> {
             before,
         }
         | Action::RestoreFile {
+            path,
+            store,
+            before,
+            ..
+        }
+        | Action::BringFile {
             path,
             store,
             before,
@@ -114,6 +120,9 @@ fn goal(scene: &Scene<'_>) -> Option<FileState> {
         | (None, Action::RemoveFile { .. } | Action::RestoreFile { blob: None, .. }) => {
             Some(FileState::Absent {})
         }
+        (None, Action::BringFile { content, .. }) => Some(FileState::Present {
+            digest: content.clone(),
+        }),
         (None, Action::WriteFile { content, .. }) => Some(FileState::Present {
             digest: Digest::of(content.as_bytes()),
         }),
@@ -135,8 +144,10 @@ pub(super) async fn prepare_undo<W: ReadWorld, J: Journal>(
     let target = target(scene.action);
     let old = world.read_file(target.path).await?;
     expect(target.path, target.before, old.as_ref())?;
-    let made =
-        make(scene.action, old.as_ref(), journal)?.map(|(bytes, _)| Digest::of(bytes.expose()));
+    let made = match scene.action {
+        Action::BringFile { content, .. } => Some(content.clone()),
+        action => make(action, old.as_ref(), journal)?.map(|(bytes, _)| Digest::of(bytes.expose())),
+    };
     let was = match &old {
         Some((content, bits)) => Some(Kept {
             blob: keep(journal, content)?,
@@ -168,7 +179,17 @@ pub(super) async fn effect<W: ChangeWorld, J: Journal>(
         store: target.store,
         expect: target.before,
     };
-    match make(scene.action, old.as_ref(), journal)? {
+    let new = match scene.action {
+        Action::BringFile {
+            source,
+            path,
+            content,
+            mode,
+            ..
+        } => Some((world.archived_file(source, path, content).await?, *mode)),
+        action => make(action, old.as_ref(), journal)?,
+    };
+    match new {
         Some((bytes, mode)) => world.write_file(change, &bytes, mode).await?,
         None => world.remove_file(change).await?,
     }
@@ -275,7 +296,8 @@ pub(super) fn guard(action: &Action) -> Option<(&HostPath, &FileState)> {
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
         | Action::RemoveFile { .. }
-        | Action::RestoreFile { .. } => {
+        | Action::RestoreFile { .. }
+        | Action::BringFile { .. } => {
             let target = target(action);
             Some((target.path, target.before))
         }

@@ -5,6 +5,7 @@
 mod archive;
 mod builder;
 mod file;
+mod folder;
 mod mounts;
 mod node;
 mod removal;
@@ -61,7 +62,8 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
         | Action::RemoveFile { .. }
-        | Action::RestoreFile { .. } => file::observe(scene, world).await,
+        | Action::RestoreFile { .. }
+        | Action::BringFile { .. } => file::observe(scene, world).await,
         Action::RemoveTree { path, .. } => tree::observe_removal(path, scene, world).await,
         Action::RestoreTree { path, .. } => tree::observe_restoring(path, scene, world).await,
         Action::RemoveSocket { path, socket } => socket::observe_removal(path, socket, world).await,
@@ -88,6 +90,10 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::CopyState { archive, node } => {
             archive::observe_copy(archive, node, scene, world).await
         }
+        Action::ArchiveFolder { archive, folder } => {
+            folder::observe_archive(archive, folder, scene, world).await
+        }
+        Action::RestoreFolder { folder, .. } => folder::observe_restore(folder, scene, world).await,
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::observe_volume(volume, world).await,
@@ -113,7 +119,8 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
         | Action::RemoveFile { .. }
-        | Action::RestoreFile { .. } => file::prepare_undo(scene, world, journal).await,
+        | Action::RestoreFile { .. }
+        | Action::BringFile { .. } => file::prepare_undo(scene, world, journal).await,
         Action::RemoveTree { path, store } | Action::RestoreTree { path, store, .. } => {
             tree::prepare_undo(path, store.as_ref(), scene, world, journal).await
         }
@@ -127,11 +134,15 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::SaveConfiguration { archive, .. }
         | Action::ArchiveState { archive, .. }
         | Action::CopyState { archive, .. }
-        | Action::ExportMounts { archive, .. } => Ok(Undo::DropPartialArchive {
+        | Action::ExportMounts { archive, .. }
+        | Action::ArchiveFolder { archive, .. } => Ok(Undo::DropPartialArchive {
             archive: archive.clone(),
         }),
         Action::ImportMounts { place, mounts, .. } => {
             mounts::prepare_import(place, mounts, world).await
+        }
+        Action::RestoreFolder { source, folder } => {
+            folder::prepare_restore(source, folder, world).await
         }
         Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
         Action::RemoveVolume {
@@ -172,7 +183,8 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
         | Action::RemoveFile { .. }
-        | Action::RestoreFile { .. } => file::effect(scene, world, journal).await,
+        | Action::RestoreFile { .. }
+        | Action::BringFile { .. } => file::effect(scene, world, journal).await,
         Action::RemoveTree { path, store } => tree::remove(path, store.as_ref(), world).await,
         Action::RestoreTree { path, store, blob } => {
             tree::restore(path, store.as_ref(), blob, world, journal).await
@@ -216,6 +228,10 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             place,
             mounts,
         } => mounts::import(source, place, mounts, world).await,
+        Action::ArchiveFolder { archive, folder } => {
+            archive::archive_folder(archive, folder, world).await
+        }
+        Action::RestoreFolder { source, folder } => folder::restore(source, folder, world).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::remove_volume(volume, world).await,

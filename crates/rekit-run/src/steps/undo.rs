@@ -73,6 +73,14 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             }
             Ok(())
         }
+        Undo::EmptyFolder {
+            path,
+            source,
+            remove,
+        } => {
+            world.verify_source(source).await?; // Nothing is removed before its backup has been read back.
+            world.empty_folder(path, *remove).await
+        }
         Undo::ForgetMounts { place, ids, known } => world.forget_mounts(place, ids, known).await,
         Undo::RestoreVolume { .. } => restore_volume(undo, world, journal).await,
         Undo::RemoveRecreated { host, container } => {

@@ -124,6 +124,17 @@ pub enum ArchiveState {
     Whole,
 }
 
+/// What a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderState {
+    /// There is none.
+    Absent,
+    /// There is nothing in it.
+    Empty,
+    /// There is something in it.
+    Full,
+}
+
 /// What went into an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Archived {

@@ -13,10 +13,12 @@ use std::future::Future;
 
 pub use error::WorldError;
 pub use facts::{
-    ArchiveState, Archived, ContainerFacts, ForeignBytes, Labels, NodeRequest, Stopped, VolumeFacts,
+    ArchiveState, Archived, ContainerFacts, FolderState, ForeignBytes, Labels, NodeRequest,
+    Stopped, VolumeFacts,
 };
 pub use host::{SocketState, path_of};
 use rekit_core::{
+    folders::CacheFolder,
     inventory::ActiveBuild,
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
@@ -75,6 +77,15 @@ pub trait ReadWorld {
     fn socket(&self, path: &HostPath) -> impl Future<Output = Answer<SocketState>>;
     /// Returns how far an archive is.
     fn archive(&self, archive: &ArchiveId) -> impl Future<Output = Answer<ArchiveState>>;
+    /// Returns whether a folder is there and holds anything.
+    fn folder(&self, path: &HostPath) -> impl Future<Output = Answer<FolderState>>;
+    /// Returns a file as an archive of configuration holds it; any other content than the one that is meant is refused.
+    fn archived_file(
+        &self,
+        source: &StateSource,
+        path: &HostPath,
+        content: &Digest,
+    ) -> impl Future<Output = Answer<ForeignBytes>>;
     /// Returns the ids of the records of a builder's cache mounts.
     fn mount_records(&self, place: &BuildPlace) -> impl Future<Output = Answer<Vec<String>>>;
     /// Returns the digest of the sizes and times of an archive's files, without reading them.
@@ -219,6 +230,20 @@ pub trait ChangeWorld: ReadWorld {
         archive: &ArchiveId,
         node: &NodePlace,
     ) -> impl Future<Output = Answer<Archived>>;
+    /// Archives a folder of cache; a daemon that runs on it stands still only for a moment, whatever happens.
+    fn archive_folder(
+        &mut self,
+        archive: &ArchiveId,
+        folder: &CacheFolder,
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Brings an archived folder of cache back into an empty one, which is made if it is absent.
+    fn restore_folder(
+        &mut self,
+        source: &StateSource,
+        folder: &CacheFolder,
+    ) -> impl Future<Output = Answer<()>>;
+    /// Empties a folder of cache that no daemon works on, and removes it if asked; one that is absent is empty.
+    fn empty_folder(&mut self, path: &HostPath, remove: bool) -> impl Future<Output = Answer<()>>;
     /// Archives cache mounts through builds.
     fn export_mounts(
         &mut self,

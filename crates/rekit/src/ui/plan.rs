@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rekit_core::{
+    fact::Fact,
     inventory::Inventory,
     plan::{Plan, Purpose},
     sheet,
@@ -20,13 +21,21 @@ use super::{
 pub(crate) struct Room {
     /// Bytes of the states that will be archived, before packing; `None` where nobody looked.
     needed: Option<u64>,
-    /// Volumes whose size is not known.
+    /// Volumes and folders whose size is not known.
     unknown: Vec<String>,
     /// Bytes free where archives go.
     free: Option<u64>,
 }
 
 impl Room {
+    /// Takes the size of what will be archived into account.
+    fn take(&mut self, name: &str, size: Option<&Fact<u64>>) {
+        match size.and_then(Fact::known) {
+            Some(size) => self.needed = Some(self.needed.unwrap_or(0).saturating_add(*size)),
+            None => self.unknown.push(name.to_owned()),
+        }
+    }
+
     /// Returns what the archives take and what there is, if that is surely too little.
     pub(crate) fn lacking(&self) -> Option<(String, String)> {
         let (needed, free) = self.needed.zip(self.free)?;
@@ -40,6 +49,12 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
     // A state that is archived twice takes its room once.
     let mut measured = BTreeSet::new();
     for step in &plan.steps {
+        if let Action::ArchiveFolder { folder, .. } = &step.action {
+            let mut places = inventory.caches.iter();
+            let place = places.find(|place| place.path == folder.path);
+            room.take(folder.path.as_str(), place.map(|place| &place.size_bytes));
+            continue;
+        }
         let (host, volume) = match &step.action {
             Action::ArchiveState { volume, .. } => (&volume.host, &volume.volume),
             Action::CopyState { node, .. } => (&node.host, &node.volume),
@@ -53,10 +68,7 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
             .into_iter()
             .flat_map(|engine| &engine.volumes)
             .find(|known| &known.name == volume);
-        match found.and_then(|found| found.size_bytes.known()) {
-            Some(size) => room.needed = Some(room.needed.unwrap_or(0).saturating_add(*size)),
-            None => room.unknown.push(volume.to_string()),
-        }
+        room.take(volume.as_str(), found.map(|found| &found.size_bytes));
     }
     // The folder may be still to be made: the disk is that of the nearest folder that is there.
     let folder = path_of(&plan.archives);
@@ -117,7 +129,12 @@ pub(crate) fn plan(plan: &Plan, room: &Room, style: &Style) -> String {
 
 /// Returns how what a plan changes is taken back.
 fn way_back(plan: &Plan) -> Vec<String> {
-    let adds = |step: &Step| matches!(step.action, Action::ImportMounts { .. });
+    let adds = |step: &Step| {
+        matches!(
+            step.action,
+            Action::ImportMounts { .. } | Action::RestoreFolder { .. }
+        )
+    };
     if plan.purpose == Purpose::Backup || plan.steps.is_empty() {
         return Vec::new();
     }

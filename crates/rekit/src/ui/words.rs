@@ -44,6 +44,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
 }
 
 /// Returns what a step changed, in words of a person; `None` for a step that only looks or keeps.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 pub(crate) fn change(action: &Action) -> Option<String> {
     let words = match action {
         Action::BootNode { node, .. } => format!("node {node} is new and runs"),
@@ -87,6 +88,10 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             Some(_) => format!("{path} is as it was"),
             None => format!("{path} is gone, as it was"),
         },
+        Action::BringFile { path, .. } => format!("{path} is as it was archived"),
+        Action::RestoreFolder { folder, .. } => {
+            format!("{} is back from its archive", folder.path)
+        }
         Action::RestoreTree { path, .. } | Action::RestoreSocket { path, .. } => {
             format!("{path} is as it was")
         }
@@ -97,6 +102,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
         | Action::ExportMounts { .. }
+        | Action::ArchiveFolder { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => return None,
     };

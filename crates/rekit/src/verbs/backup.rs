@@ -2,45 +2,45 @@
 
 mod prune;
 mod rehearse;
+mod restore;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rekit_core::{
-    mounts::{ArchivedMount, MountRestore},
-    name::{BuilderName, Digest, NameError, VolumeName},
-    reinstall::{Restore, Wishes},
-    step::StateSource,
+    name::{Digest, VolumeName},
+    reinstall::Wishes,
 };
 use rekit_run::{
-    archives::{archives, content, mounts},
+    archives::{archives, content},
     session::verify_archive,
     world::host,
 };
 
-use super::plan;
 use crate::{
     call::Call,
     change,
     document::{Archives, VerifiedArchive, document},
     exit::Exit,
     failure::{self, Failure},
-    goal_file,
-    ui::{self, plan::Room},
+    ui,
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
-    /// Archive builders: their configuration, and each node's state
+    /// Archive builders and folders of cache: configuration, each node's state, exported caches
     ///
+    /// Scripts, units, keys and certificates that builders use belong to the configuration; with it goes what was found of every cache, its
+    /// size and use and the rules of collection, as `inventory.json`. A folder is the state of a standalone daemon, rootless ones too, or what
+    /// `--cache-to type=local` exported.
     /// Of a builder whose files nobody reaches (inside an engine, or remote) the cache mounts are archived, through builds; the plan names
     /// what of it cannot be kept. Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
     /// than a tenth of a second). What is known from earlier archives is not read again. The last line on stdout is the path of the
     /// last builder's archive.
     Create {
-        /// The builders; none named: all
-        #[arg(value_name = "BUILDER")]
-        builders: Vec<String>,
+        /// The builders, and folders by their paths; none named: all that are found
+        #[arg(value_name = "BUILDER|FOLDER")]
+        names: Vec<String>,
         /// Put the archives into this folder, on another disk for example, instead of rekit's own directory
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
@@ -70,16 +70,23 @@ pub(crate) enum Verb {
     ///
     /// An archive goes only if no option keeps it. What a run that is open, a parked node or the way back to a generation needs always stays.
     Prune(prune::Arguments),
-    /// Bring an archived state back into a builder
+    /// Bring an archive back: a state into a builder, a folder to its place, files of configuration
     ///
     /// A new node on a copy of the archived state takes the place of the builder's present one, which is parked with an archive of its
-    /// own: `rekit rollback` goes back to it. Archived cache mounts go into the builder as it is, each only where it is empty.
+    /// own: `rekit rollback` goes back to it. Archived cache mounts go into the builder as it is, each only where it is empty. A folder of
+    /// cache comes back only where nothing lies. Of configuration comes back what is gone, and what is named.
     Restore {
         /// The archive: its folder, or its name in rekit's own directory
         archive: PathBuf,
         /// The builder that gets the state; made where it is not there. Without it: the builder that the archive was made of
         #[arg(long, value_name = "NAME")]
         builder: Option<String>,
+        /// The folder that gets an archived folder of cache, instead of the one that it was in
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Files and folders of an archive of configuration that come back even if other ones lie there now
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// Cut builds that still run when the wait for them is over
         #[arg(long)]
         cut_running_builds: bool,
@@ -88,7 +95,7 @@ pub(crate) enum Verb {
 
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Create { builders, to } => create(call, &builders, to.as_deref()).await,
+        Verb::Create { names, to } => create(call, &names, to.as_deref()).await,
         Verb::Verify { archive } => verify(call, &archive).await,
         Verb::Rehearse { archive } => rehearse::run(call, &archive).await,
         Verb::Show { archive } => show::run(call, &archive),
@@ -97,24 +104,30 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Restore {
             archive,
             builder,
+            to,
+            files,
             cut_running_builds,
         } => {
             let wishes = Wishes {
                 cut_running_builds,
                 ..Wishes::default()
             };
-            restore(call, &archive, builder, &wishes).await
+            let target = restore::Target { builder, to, files };
+            restore::run(call, &archive, target, &wishes).await
         }
     }
 }
 
-async fn create(call: &Call<'_>, builders: &[String], to: Option<&Path>) -> Result<Exit, Failure> {
+async fn create(call: &Call<'_>, names: &[String], to: Option<&Path>) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
+    let working_folder = call.surroundings.working_folder();
+    let names: Vec<_> = names
+        .iter()
+        .map(|name| absolute(working_folder, name))
+        .collect();
     let inventory = call.look().await?;
     let to = to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)));
-    let plan = call
-        .silent()
-        .plan_backup(&inventory, builders, to.as_ref())?;
+    let plan = call.silent().plan_backup(&inventory, &names, to.as_ref())?;
     let room = ui::plan::room(&plan, &inventory);
     let told = change::carry_out(call, plan, &room).await?;
     let archives = &told.outcomes.archives;
@@ -131,6 +144,29 @@ async fn create(call: &Call<'_>, builders: &[String], to: Option<&Path>) -> Resu
     Ok(told.exit)
 }
 
+/// Returns the whole path where a name is one: no builder's name begins with a dot or has a slash.
+fn absolute(working_folder: &Path, name: &str) -> String {
+    if !name.contains('/') && !name.starts_with('.') {
+        return name.to_owned();
+    }
+    host::host_path(&clean(&working_folder.join(name))).to_string()
+}
+
+/// Returns a path without `.`, `..` and a slash at its end.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
 async fn verify(call: &Call<'_>, archive: &Path) -> Result<Exit, Failure> {
     let path = find(call, archive)?;
     let identity = read_back(call, &path).await?;
@@ -144,58 +180,6 @@ async fn verify(call: &Call<'_>, archive: &Path) -> Result<Exit, Failure> {
             ui::archives::verified(&verified, style)
         });
     Ok(Exit::Done)
-}
-
-async fn restore(
-    call: &Call<'_>,
-    archive: &Path,
-    builder: Option<String>,
-    wishes: &Wishes,
-) -> Result<Exit, Failure> {
-    let builder: Option<BuilderName> = builder
-        .map(|name| name.parse())
-        .transpose()
-        .map_err(|error: NameError| Failure::of(Exit::Misuse, "usage", &error))?;
-    call.refuse_open_run()?;
-    let path = find(call, archive)?;
-    let held = mounts(&path).map_err(|why| no_archive(&path, why))?;
-    if let Some((made_of, mounts)) = held {
-        let builder = builder.map_or(made_of, |name| name.to_string());
-        return restore_mounts(call, &path, builder, mounts).await;
-    }
-    let volume = volume(&path)?;
-    let identity = read_back(call, &path).await?;
-    let goal = goal_file::read(call, None)?;
-    let inventory = call.look().await?;
-    let archive = host::host_path(&path);
-    let restore = Restore {
-        source: StateSource { archive, identity },
-        volume,
-        builder,
-    };
-    let session = call.silent();
-    let planned = session.plan_restore(&inventory, &goal, &restore, wishes);
-    Ok(plan::carry_out(call, &inventory, planned).await?.exit)
-}
-
-async fn restore_mounts(
-    call: &Call<'_>,
-    path: &Path,
-    builder: String,
-    mounts: Vec<ArchivedMount>,
-) -> Result<Exit, Failure> {
-    let identity = read_back(call, path).await?;
-    let inventory = call.look().await?;
-    let restore = MountRestore {
-        source: StateSource {
-            archive: host::host_path(path),
-            identity,
-        },
-        mounts,
-        builder,
-    };
-    let plan = call.silent().plan_mounts(&inventory, &restore)?;
-    Ok(change::carry_out(call, plan, &Room::default()).await?.exit)
 }
 
 /// Returns the folder of an archive that is given as one, or by its name in rekit's own directory.
@@ -214,13 +198,16 @@ fn find(call: &Call<'_>, archive: &Path) -> Result<PathBuf, Failure> {
 
 /// Returns the volume that an archived state was in.
 fn volume(path: &Path) -> Result<VolumeName, Failure> {
-    let content = content(path).map_err(|why| no_archive(path, why))?;
-    let volume = content.volume.and_then(|volume| volume.parse().ok());
+    let held = content(path).map_err(|why| no_archive(path, why))?;
+    let volume = held.volume.and_then(|volume| volume.parse().ok());
     volume.ok_or_else(|| {
-        let (shown, kind) = (path.display(), content.kind);
-        let message = format!("archive `{shown}` holds {kind}, and no state of a builder");
+        let shown = path.display();
+        let message = match held.folder {
+            Some(folder) => format!("archive `{shown}` holds the folder `{folder}`, and no state of a builder"),
+            None => format!("archive `{shown}` holds {}, and no state of a builder", held.kind),
+        };
         Failure::new(Exit::Misuse, "archive-unusable", message)
-            .then("`RESTORE.md` in the archive says how to bring its files back; `rekit rollback` brings back what a run changed")
+            .then("`rekit backup verify` reads every byte of it back; `RESTORE.md` in it says how to use it by hand")
     })
 }
 

@@ -11,6 +11,7 @@
 mod archives;
 mod bad_input;
 mod finalize;
+mod folders;
 mod ladder;
 mod live;
 mod mounts;

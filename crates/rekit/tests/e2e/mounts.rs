@@ -278,9 +278,6 @@ fn r1_3_2_ten_cache_mounts_of_a_remote_builder_are_found_elsewhere() {
         ..StandaloneOptions::default()
     };
     let daemon = machine.lab.standalone_buildkitd(&options).unwrap();
-    let create = ["buildx", "create", "--driver", "remote", "--name", "far"];
-    machine
-        .docker(&[&create[..], &[daemon.address()]].concat())
-        .good();
+    machine.remote("far", daemon.address(), &[]);
     there_and_found(&machine, "far", "fresh");
 }

@@ -1,20 +1,19 @@
 //! Archives: made, proven and brought back. Archive work is plain code on a thread; its progress comes out as events.
 
 use std::{
-    collections::BTreeMap,
     io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use rekit_archive::{
-    ArchiveWriter, Consistency, MemoryFile, MetadataOfArchive, Owners, PackOptions, Progress,
-    Running, TreePath, TreeRecord, UnpackOptions, WriteError, buildkit_state_rules,
+    Archive, ArchiveWriter, Consistency, MetadataOfArchive, PackOptions, Progress, Rules, Running,
+    TreeRecord, UnpackOptions, WriteError, buildkit_state_rules,
 };
 use rekit_buildkit::Engine;
 use rekit_core::{
     event::Event,
-    name::{ArchiveId, Digest, HostPath, VolumeName},
+    name::{ArchiveId, Digest, VolumeName},
     rehearsal::Canary,
     step::NodePlace,
 };
@@ -22,19 +21,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{Answer, ArchiveState, Archived, WorldError, canary, engine::KILLED, helper};
-use crate::{
-    inventory,
-    world::{environment::Surroundings, path_of},
-};
 
 /// The tree of an archive that holds a daemon's state.
 pub(crate) const STATE_TREE: &str = "state";
-/// The tree of an archive that holds configuration.
-const CONFIGURATION_TREE: &str = "configuration";
-/// A configuration file is small; what is larger is left out and named.
-const LIMIT_BYTES: u64 = 64 << 20;
 /// The file that buildkitd removes when it has closed its databases (facts.md, fact 6).
-const DAEMON_LOCK: &str = "buildkitd.lock";
+pub(super) const DAEMON_LOCK: &str = "buildkitd.lock";
 
 pub(super) fn state(archives: &Path, archive: &ArchiveId) -> ArchiveState {
     if archives.join(archive.as_str()).join("SHA256SUMS").exists() {
@@ -106,82 +97,6 @@ pub(super) fn fingerprint(archive: &Path) -> Answer<Digest> {
     Ok(Digest::of(lines.join("\n").as_bytes()))
 }
 
-/// Archives files and folders as they are. What is absent is recorded as absent.
-pub(super) fn save_paths(
-    archives: &Path,
-    archive: &ArchiveId,
-    paths: &[HostPath],
-) -> Answer<Archived> {
-    let Some(mut writer) = begin(archives, archive)? else {
-        return counts(&archives.join(archive.as_str()));
-    };
-    let failed = unwritten(archive);
-    let mut gathered = Gathered::default();
-    for path in paths {
-        gathered.take(&path_of(path));
-    }
-    let files: Vec<_> = gathered.files.into_values().collect();
-    writer
-        .add_memory_tree(CONFIGURATION_TREE, &files)
-        .map_err(&failed)?;
-    let metadata = json!({ "kind": "configuration", "paths": paths, "absent": gathered.absent, "left-out": gathered.left_out });
-    writer
-        .finish(MetadataOfArchive {
-            consistency: Consistency::CleanStop,
-            metadata,
-        })
-        .map_err(&failed)?;
-    counts(&archives.join(archive.as_str()))
-}
-
-/// Files on their way into an archive.
-#[derive(Default)]
-struct Gathered {
-    files: BTreeMap<PathBuf, MemoryFile>,
-    absent: Vec<String>,
-    left_out: Vec<String>,
-}
-
-impl Gathered {
-    fn take(&mut self, path: &Path) {
-        let Ok(metadata) = path.metadata() else {
-            self.absent.push(path.display().to_string());
-            return;
-        };
-        if metadata.is_dir() {
-            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            entries.for_each(|entry| self.take(&entry.path()));
-            return;
-        }
-        let bytes = if metadata.is_file() && metadata.len() <= LIMIT_BYTES {
-            std::fs::read(path).ok()
-        } else {
-            None
-        };
-        let Some(bytes) = bytes else {
-            self.left_out.push(path.display().to_string());
-            return;
-        };
-        let inside = path
-            .strip_prefix("/")
-            .unwrap_or(path)
-            .as_os_str()
-            .as_encoded_bytes();
-        let Ok(inside) = TreePath::parse(inside) else {
-            self.left_out.push(path.display().to_string());
-            return;
-        };
-        let mode = metadata.permissions().mode() & 0o7777;
-        let file = MemoryFile {
-            path: inside,
-            mode,
-            owner: (metadata.uid(), metadata.gid()),
-            bytes,
-        };
-        self.files.insert(path.to_owned(), file);
-    }
-}
-
 /// Archives the state of a running node: read directly where rekit may, else through a helper container.
 pub(super) async fn copy_state(
     archives: &Path,
@@ -212,22 +127,7 @@ pub(super) async fn copy_state(
     let root = helper::direct_path(engine, &node.volume).await?;
     let root = root.filter(|_| helper::has_mounted(pid, &node.volume));
     let writer = match root {
-        Some(root) => {
-            let watchdog = helper::watchdog(pid);
-            let mut watchdog = watchdog
-                .map_err(|error| WorldError::failed("the watchdog does not start", error))?;
-            let mut work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
-                let options = PackOptions::with(buildkit_state_rules());
-                let running = Running {
-                    root: &root,
-                    freezer: &mut watchdog,
-                };
-                let added = writer.add_live_tree(STATE_TREE, running, &options, progress);
-                added.map(drop).map(|()| writer)
-            };
-            let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
-            packed.map_err(unwritten(archive))?
-        }
+        Some(root) => pack_running(writer, archive, root, pid, listener).await?,
         None => helper::pack(engine, &node.volume, Some(pid), writer, listener).await?,
     };
     finish(
@@ -238,6 +138,56 @@ pub(super) async fn copy_state(
         Consistency::Frozen,
     )?;
     counts(&archives.join(archive.as_str()))
+}
+
+/// Packs the state at `root` while the daemon that `pid` leads works on it.
+pub(super) async fn pack_running(
+    mut writer: ArchiveWriter,
+    archive: &ArchiveId,
+    root: PathBuf,
+    pid: u32,
+    listener: &dyn Fn(Event),
+) -> Answer<ArchiveWriter> {
+    let watchdog = helper::watchdog(pid);
+    let mut watchdog =
+        watchdog.map_err(|error| WorldError::failed("the watchdog does not start", error))?;
+    let work = move |progress: &mut dyn FnMut(Progress)| {
+        let options = PackOptions::with(buildkit_state_rules());
+        let running = Running {
+            root: &root,
+            freezer: &mut watchdog,
+        };
+        let added = writer.add_live_tree(STATE_TREE, running, &options, progress);
+        added.map(drop).map(|()| writer)
+    };
+    let packed = on_thread(listener, 0, work).await?;
+    packed.map_err(unwritten(archive))
+}
+
+/// Packs a folder that nobody changes as a tree of this name, by these rules.
+pub(super) async fn pack_still(
+    mut writer: ArchiveWriter,
+    archive: &ArchiveId,
+    root: PathBuf,
+    (tree, rules): (&'static str, Rules),
+    listener: &dyn Fn(Event),
+) -> Answer<ArchiveWriter> {
+    let work = move |progress: &mut dyn FnMut(Progress)| {
+        let options = PackOptions::with(rules);
+        let added = writer.add_tree(tree, &root, &options, progress);
+        added.map(drop).map(|()| writer)
+    };
+    let packed = on_thread(listener, 0, work).await?;
+    packed.map_err(unwritten(archive))
+}
+
+/// Returns how the daemon left the state at `root`.
+pub(super) fn left(root: &Path) -> Consistency {
+    if root.join(DAEMON_LOCK).exists() {
+        Consistency::CrashConsistent
+    } else {
+        Consistency::CleanStop
+    }
 }
 
 /// What an archived state has beside its files.
@@ -290,19 +240,10 @@ pub(super) async fn save_state(
     };
     let (writer, consistency) = match helper::direct_path(engine, volume).await? {
         Some(root) => {
-            let open = root.join(DAEMON_LOCK).exists();
-            let consistency = if open {
-                Consistency::CrashConsistent
-            } else {
-                Consistency::CleanStop
-            };
-            let work = move |mut writer: ArchiveWriter, progress: &mut dyn FnMut(Progress)| {
-                let options = PackOptions::with(buildkit_state_rules());
-                let added = writer.add_tree(STATE_TREE, &root, &options, progress);
-                added.map(drop).map(|()| writer)
-            };
-            let packed = on_thread(listener, 0, move |progress| work(writer, progress)).await?;
-            (packed.map_err(unwritten(archive))?, consistency)
+            let consistency = left(&root);
+            let tree = (STATE_TREE, buildkit_state_rules());
+            let packed = pack_still(writer, archive, root, tree, listener).await?;
+            (packed, consistency)
         }
         None => (
             helper::pack(engine, volume, None, writer, listener).await?,
@@ -380,45 +321,6 @@ pub(super) async fn verify(path: PathBuf, id: &str, listener: &dyn Fn(Event)) ->
         })
 }
 
-/// Unpacks an archive of configuration and compares its inventory with the machine's; other archives pass.
-pub(super) fn compare_configuration(
-    path: &Path,
-    home: &Path,
-    surroundings: &Surroundings,
-) -> Answer<()> {
-    let archive = open(path)?;
-    let metadata = &archive.manifest().metadata;
-    if metadata["kind"] != CONFIGURATION_TREE {
-        return Ok(());
-    }
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-        let what = format!("archive `{}` cannot be compared", path.display());
-        WorldError::failed(what, error)
-    };
-    let saved: Vec<HostPath> = serde_json::from_value(metadata["paths"].clone())
-        .map_err(|error| failed(Box::new(error)))?;
-    // TLS keys and tokens lie there for a moment: in rekit's own directory, which is closed to others.
-    let copy = tempfile::tempdir_in(home).map_err(|error| failed(Box::new(error)))?;
-    let options = UnpackOptions {
-        owners: Owners::Own,
-        durable: false,
-        ..UnpackOptions::default()
-    };
-    let root = copy.path();
-    rekit_archive::unpack(&archive, CONFIGURATION_TREE, root, &options, &mut |_| {})
-        .map_err(|error| failed(Box::new(error)))?;
-    let differences = inventory::differences(surroundings, root, &saved);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    let why = format!(
-        "archive `{}` does not yield the inventory of this machine: {}",
-        path.display(),
-        differences.join("; ")
-    );
-    Err(WorldError::Refused { why })
-}
-
 /// Refuses a state with a damaged database: a daemon would not start on it, or forget its cache without a word.
 pub(super) fn refuse_damaged_databases(path: &Path) -> Answer<()> {
     let archive = open(path)?;
@@ -449,23 +351,38 @@ pub(super) async fn restore_state(
     let Some(root) = helper::direct_path(engine, volume).await? else {
         return helper::unpack(engine, volume, archive, listener).await;
     };
+    let tree = (STATE_TREE, UnpackOptions::default());
+    unpack(archive, root, tree, listener)
+        .await
+        .map_err(|error| {
+            WorldError::failed(
+                format!("the state cannot be brought back into volume `{volume}`"),
+                error,
+            )
+        })
+}
+
+/// Unpacks a tree of an archive into an empty folder.
+pub(super) async fn unpack(
+    archive: Archive,
+    root: PathBuf,
+    (tree, options): (&'static str, UnpackOptions),
+    listener: &dyn Fn(Event),
+) -> Answer<()> {
     let total = archive
         .manifest()
         .trees
         .iter()
         .map(TreeRecord::packed_bytes)
         .sum();
-    let options = UnpackOptions::default();
+    let place = root.display().to_string();
     let unpacked = on_thread(listener, total, move |progress| {
-        rekit_archive::unpack(&archive, STATE_TREE, &root, &options, progress)
+        rekit_archive::unpack(&archive, tree, &root, &options, progress)
     });
     let unpacked = unpacked.await?;
-    unpacked.map(drop).map_err(|error| {
-        WorldError::failed(
-            format!("the state cannot be brought back into volume `{volume}`"),
-            error,
-        )
-    })
+    unpacked
+        .map(drop)
+        .map_err(|error| WorldError::failed(format!("`{place}` cannot be filled"), error))
 }
 
 /// Runs archive work on a thread of its own, and passes its progress on. The one place where that is done.

@@ -7,23 +7,32 @@
 
 mod archive;
 pub mod canary;
+mod configuration;
 mod docker;
 mod engine;
 mod file;
+mod folder;
 mod front_end;
 mod helper;
 mod mounts;
+mod namespace;
 mod node;
 mod proof;
 mod rehearsal;
 mod script;
 mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
 use rekit_core::{
+    config::files::ArchivedFile,
     event::Event,
+    folders::CacheFolder,
     inventory::ActiveBuild,
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
@@ -32,11 +41,12 @@ use rekit_core::{
 };
 
 use super::{
-    ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, ForeignBytes, Labels,
-    NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
+    ArchiveState, Archived, ChangeWorld, ContainerFacts, FileChange, FolderState, ForeignBytes,
+    Labels, NodeRequest, ReadWorld, SocketState, Stopped, VolumeFacts, WorldError,
     environment::Surroundings, host, path_of,
 };
 
+use crate::inventory::{self, Limits};
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
 type Answer<T> = Result<T, WorldError>;
@@ -48,6 +58,11 @@ pub async fn verify_archive(path: PathBuf, listener: &dyn Fn(Event)) -> Result<D
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     archive::verify(path, &name, listener).await
+}
+
+/// Returns the files of an archive of configuration, wherever it lies; they are unpacked in `home` for that.
+pub fn archived_files(path: &Path, home: &Path) -> Result<Vec<ArchivedFile>, WorldError> {
+    configuration::files(path, home)
 }
 
 /// How to dial a host. Holds credentials: never printed, never stored.
@@ -65,6 +80,8 @@ pub struct RealWorld<'a> {
     engines: tokio::sync::Mutex<BTreeMap<HostId, Engine>>,
     home: PathBuf,
     archives: PathBuf,
+    /// The archive of configuration that was unpacked last.
+    unpacked: tokio::sync::Mutex<Option<configuration::Unpacked>>,
     surroundings: Surroundings,
     listener: &'a dyn Fn(Event),
     interrupt: &'a dyn Fn() -> bool,
@@ -85,6 +102,7 @@ impl<'a> RealWorld<'a> {
             engines,
             archives: home.join("archives"),
             home,
+            unpacked: tokio::sync::Mutex::new(None),
             surroundings,
             listener,
             interrupt,
@@ -182,6 +200,20 @@ impl ReadWorld for RealWorld<'_> {
 
     async fn archive(&self, archive: &ArchiveId) -> Answer<ArchiveState> {
         Ok(archive::state(&self.archives, archive))
+    }
+
+    async fn folder(&self, path: &HostPath) -> Answer<FolderState> {
+        folder::state(path)
+    }
+
+    async fn archived_file(
+        &self,
+        source: &StateSource,
+        path: &HostPath,
+        content: &Digest,
+    ) -> Answer<ForeignBytes> {
+        let mut unpacked = self.unpacked.lock().await;
+        configuration::archived_file(&self.home, &mut unpacked, source, path, content)
     }
 
     async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
@@ -341,7 +373,8 @@ impl ChangeWorld for RealWorld<'_> {
     }
 
     async fn archive_paths(&mut self, archive: &ArchiveId, paths: &[HostPath]) -> Answer<Archived> {
-        archive::save_paths(&self.archives, archive, paths)
+        let inventory = inventory::inventory(&self.surroundings, Limits::default()).await;
+        configuration::save(&self.archives, archive, paths, &inventory)
     }
 
     async fn archive_state(
@@ -357,6 +390,22 @@ impl ChangeWorld for RealWorld<'_> {
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         let engine = self.engine(&node.host).await?;
         archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
+    }
+
+    async fn archive_folder(
+        &mut self,
+        archive: &ArchiveId,
+        folder: &CacheFolder,
+    ) -> Answer<Archived> {
+        folder::archive(self, archive, folder).await
+    }
+
+    async fn restore_folder(&mut self, source: &StateSource, folder: &CacheFolder) -> Answer<()> {
+        folder::restore(self, source, folder).await
+    }
+
+    async fn empty_folder(&mut self, path: &HostPath, remove: bool) -> Answer<()> {
+        folder::empty(path, remove)
     }
 
     async fn export_mounts(
@@ -393,7 +442,7 @@ impl ChangeWorld for RealWorld<'_> {
     async fn verify_archive(&mut self, archive: &ArchiveId) -> Answer<Digest> {
         let path = self.archives.join(archive.as_str());
         let identity = archive::verify(path.clone(), archive.as_str(), self.listener).await?;
-        archive::compare_configuration(&path, &self.home, &self.surroundings)?;
+        configuration::compare(&path, &self.home, &self.surroundings)?;
         Ok(identity)
     }
 

@@ -22,6 +22,13 @@ impl Machine {
         self.docker(&[&fixed[..], arguments, &["."]].concat())
     }
 
+    /// Makes a builder of a daemon that runs already.
+    pub(crate) fn remote(&self, name: &str, address: &str, options: &[&str]) {
+        let create = ["buildx", "create", "--driver", "remote", "--name", name];
+        self.docker(&[&create[..], options, &[address]].concat())
+            .good();
+    }
+
     /// Builds the team's image with its own script and unpacks it.
     pub(crate) fn export(&self) -> Export {
         self.export_of("team")

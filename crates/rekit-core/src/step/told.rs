@@ -1,0 +1,114 @@
+//! How a step is told: its kind, and what it works on.
+
+use super::Action;
+
+impl Action {
+    /// Returns the name of the kind, as it stands in plans and journals.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SaveConfiguration { .. } => "save-configuration",
+            Self::BootNode { .. } => "boot-node",
+            Self::ProbeNode { .. } => "probe-node",
+            Self::RewriteRecord { .. } => "rewrite-record",
+            Self::WriteFile { .. } => "write-file",
+            Self::EditJson { .. } => "edit-json",
+            Self::RemoveFile { .. } => "remove-file",
+            Self::RemoveTree { .. } => "remove-tree",
+            Self::RemoveSocket { .. } => "remove-socket",
+            Self::Drain { .. } => "drain",
+            Self::StopNode { .. } => "stop-node",
+            Self::ArchiveState { .. } => "archive-state",
+            Self::CopyState { .. } => "copy-state",
+            Self::ExportMounts { .. } => "export-mounts",
+            Self::ImportMounts { .. } => "import-mounts",
+            Self::ArchiveFolder { .. } => "archive-folder",
+            Self::RestoreFolder { .. } => "restore-folder",
+            Self::BringFile { .. } => "bring-file",
+            Self::VerifyArchive { .. } => "verify-archive",
+            Self::Park { .. } => "park",
+            Self::RemoveContainer { .. } => "remove-container",
+            Self::RemoveVolume { .. } => "remove-volume",
+            Self::StartNode { .. } => "start-node",
+            Self::RestoreVolume { .. } => "restore-volume",
+            Self::RecreateContainer { .. } => "recreate-container",
+            Self::RestoreFile { .. } => "restore-file",
+            Self::RestoreTree { .. } => "restore-tree",
+            Self::RestoreSocket { .. } => "restore-socket",
+            Self::Validate { .. } => "validate",
+        }
+    }
+
+    /// Returns what the step works on, for people.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::SaveConfiguration { archive, paths } => {
+                format!("{} places → archive {archive}", paths.len())
+            }
+            Self::BootNode { node, .. } => format!("node {node}"),
+            Self::RewriteRecord { edit, .. } => format!("builder {}", edit.builder),
+            Self::WriteFile { path, .. }
+            | Self::EditJson { path, .. }
+            | Self::RemoveFile { path, .. }
+            | Self::RemoveTree { path, .. }
+            | Self::RestoreFile { path, .. }
+            | Self::BringFile { path, .. }
+            | Self::RestoreTree { path, .. }
+            | Self::RemoveSocket { path, .. }
+            | Self::RestoreSocket { path, .. } => path.to_string(),
+            Self::Drain { node, .. }
+            | Self::StopNode { node, .. }
+            | Self::Park { node }
+            | Self::RemoveContainer { node }
+            | Self::StartNode { node, .. } => format!("container {}", node.container),
+            Self::ArchiveState {
+                volume, archive, ..
+            } => format!("volume {} → archive {archive}", volume.volume),
+            Self::CopyState { node, archive } => {
+                format!("volume {} → archive {archive}", node.volume)
+            }
+            Self::ExportMounts {
+                archive,
+                place,
+                mounts,
+            } => format!(
+                "{} cache mounts of builder {} → archive {archive}",
+                mounts.len(),
+                place.builder
+            ),
+            Self::ImportMounts {
+                source,
+                place,
+                mounts,
+            } => format!(
+                "archive {} → {} cache mounts of builder {}",
+                source.archive.file_name(),
+                mounts.len(),
+                place.builder
+            ),
+            Self::ArchiveFolder { folder, archive } => {
+                format!("folder {} → archive {archive}", folder.path)
+            }
+            Self::RestoreFolder { source, folder } => {
+                format!(
+                    "archive {} → folder {}",
+                    source.archive.file_name(),
+                    folder.path
+                )
+            }
+            Self::VerifyArchive { archive } => format!("archive {archive}"),
+            Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
+            Self::RestoreVolume {
+                volume, archive, ..
+            } => format!("archive {archive} → volume {volume}"),
+            Self::ProbeNode { container, .. } | Self::RecreateContainer { container, .. } => {
+                format!("container {container}")
+            }
+            Self::Validate { builders, .. } => builders
+                .iter()
+                .map(|claim| claim.builder.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
