@@ -140,16 +140,16 @@ pub fn pack_to(
     })
 }
 
-/// Packs a state into `out` while its daemon runs. `staging` is an empty file in which contents may be set aside.
+/// Packs a state into `out` while its daemon runs. Contents may be set aside in a file of no name in `folder`.
 pub fn pack_live_to(
     running: Running<'_>,
     options: &PackOptions,
-    staging: File,
+    folder: &Path,
     input: &mut dyn Read,
     out: impl Write + Send,
 ) -> Result<(), String> {
     tell_packing(input, out, |sink, progress| {
-        let packed = pack_live(running, options, (sink, staging), progress);
+        let packed = pack_live(running, options, (sink, folder), progress);
         packed.map_err(|error| chain(&error))
     })
 }
