@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rekit_archive::{
-    ArchiveWriter, CompareOptions, Consistency, MetadataOfArchive, PackOptions, Rules,
-    write_listing,
+    ArchiveWriter, CompareOptions, Consistency, MetadataOfArchive, PackOptions, Rules, open,
+    verify, write_listing,
 };
 use rustix::fs::{FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use tempfile::TempDir;
@@ -76,11 +76,46 @@ pub(crate) fn archive(source: &Path, scratch: &Path, id: &str, rules: &Rules) ->
         )
         .expect("packs");
     writer.add_file("notes.txt", b"notes\n").expect("added");
-    let metadata = MetadataOfArchive {
+    writer.finish(clean_stop()).expect("finishes").path
+}
+
+/// Returns what a caller says of a state whose daemon had ended.
+pub(crate) fn clean_stop() -> MetadataOfArchive {
+    MetadataOfArchive {
         consistency: Consistency::CleanStop,
-        metadata: serde_json::json!({"test": true}),
-    };
-    writer.finish(metadata).expect("finishes").path
+        metadata: serde_json::Value::Null,
+    }
+}
+
+/// Returns all files below a directory, sorted.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.append(&mut files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Returns true if the archive opens and verifies.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    open(path).is_ok_and(|archive| verify(&archive, &mut |_| {}).is_ok())
+}
+
+/// Returns the messages of an error and its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = [&text, ": ", &error.to_string()].concat();
+        cause = error.source();
+    }
+    text
 }
 
 fn attribute(path: &Path, name: &str, value: &[u8]) {
