@@ -8,7 +8,10 @@
 mod world;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rekit_archive::{
     ArchiveWriter, Devices, Digest, UnpackOptions, open, plain_rules, unpack, verify,
@@ -91,7 +94,7 @@ fn pax(records: &str) -> Vec<u8> {
 /// A PAX record with its right length.
 fn record(text: &str) -> String {
     let length =
-        (1..10_000).find(|length: &usize| *length == length.to_string().len() + text.len() + 2);
+        (1..100_000).find(|length: &usize| *length == length.to_string().len() + text.len() + 2);
     format!("{} {text}\n", length.expect("there is one"))
 }
 
@@ -241,6 +244,24 @@ fn hostile_forms() -> Vec<Hostile> {
             "numbers are not those of the manifest",
         ),
         (
+            "a file that is on no list",
+            2,
+            two(header("./a", b'0', "", 0)),
+            "`a` is not as the list of files says",
+        ),
+        (
+            "a header for all that follows",
+            2,
+            two(header("./a", b'g', "", 0)),
+            "unknown type of entry `g`",
+        ),
+        (
+            "two headers in a row",
+            2,
+            records(&record("mtime=1"), pax(&record("mtime=2"))),
+            "unknown type of entry `x`",
+        ),
+        (
             "garbage",
             1,
             vec![0xA5; 2048],
@@ -249,14 +270,107 @@ fn hostile_forms() -> Vec<Hostile> {
     ]
 }
 
+/// Attributes that are to be taken for something else, or to land on something else.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn hostile_attributes() -> Vec<Hostile> {
+    let directory = |text: &str| {
+        let entry = [pax(text), header("./a", b'5', "", 0)].concat();
+        [header("./", b'5', "", 0), entry].concat()
+    };
+    let attribute = |name: &str, value: &str| record(&format!("SCHILY.xattr.{name}={value}"));
+    let long = "n".repeat(256);
+    let value = "v".repeat(65_537);
+    let capability = [
+        header("./", b'5', "", 0),
+        header("./a", b'6', "", 0),
+        pax(&attribute("security.capability", "all")),
+        header("./b", b'1', "./a", 0),
+    ];
+    vec![
+        (
+            "no name",
+            2,
+            directory(&attribute("", "v")),
+            "malformed header record `SCHILY.xattr.`",
+        ),
+        (
+            "a zero byte in the name",
+            2,
+            directory(&attribute("user.a\0b", "v")),
+            "malformed header record `SCHILY.xattr.user.a\0b`",
+        ),
+        (
+            "a name that comes twice",
+            2,
+            directory(&[attribute("user.a", "1"), attribute("user.a", "2")].concat()),
+            "malformed header record `SCHILY.xattr.user.a`",
+        ),
+        (
+            "names out of order",
+            2,
+            directory(&[attribute("user.b", "1"), attribute("user.a", "2")].concat()),
+            "malformed header record `SCHILY.xattr.user.a`",
+        ),
+        (
+            "a name that is too long",
+            2,
+            directory(&attribute(&long, "v")),
+            "n`",
+        ),
+        (
+            "a value that is too long",
+            2,
+            directory(&attribute("user.a", &value)),
+            "malformed header record `SCHILY.xattr.user.a`",
+        ),
+        (
+            "a record cut by a newline in a value",
+            2,
+            directory("21 SCHILY.xattr.a=\n\n27 path=../../../tmp/escape\n"),
+            "malformed header record `not a record`",
+        ),
+        (
+            "two paths",
+            2,
+            directory(&[record("path=./b"), record("path=./c")].concat()),
+            "malformed header record `path`",
+        ),
+        (
+            "a key with a zero byte",
+            2,
+            directory(&record("pa\0th=./b")),
+            "malformed header record `pa\0th`",
+        ),
+        (
+            "a capability for a file of another, through a further name",
+            3,
+            capability.concat(),
+            "`b` has an impossible attribute",
+        ),
+        (
+            "a list of access rights that is none",
+            2,
+            directory(&attribute("system.posix_acl_access", "zz")),
+            "could not set an attribute of `a`: Invalid argument (os error 22)",
+        ),
+    ]
+}
+
 /// Issue 4, test E.
 #[test]
 fn r1_3_5_hostile_archives_are_refused_and_write_nothing_outside() {
-    for (what, entries, tar, end) in hostile_paths().into_iter().chain(hostile_forms()) {
+    let forms = hostile_forms().into_iter().chain(hostile_attributes());
+    for (what, entries, tar, end) in hostile_paths().into_iter().chain(forms) {
         let scratch = scratch();
         let path = forge(scratch.path(), &tar, entries, |_| {});
         let archive = open(&path).unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert!(verify(&archive, &mut |_| {}).is_err(), "{what}");
+        let faults = verify(&archive, &mut |_| {}).expect_err(what).faults;
+        // What only the file system refuses, reading alone cannot find.
+        let is_found = faults.iter().any(|fault| chain(fault).ends_with(end));
+        assert!(
+            is_found || end.starts_with("could not ") || end.contains("(os error"),
+            "{what}: {faults:?}"
+        );
         let inner = scratch.path().join("in");
         fs::create_dir(&inner).expect("made");
         let options = UnpackOptions::default();
@@ -337,4 +451,104 @@ fn r1_3_5_devices_and_sizes_are_the_callers_choice() {
         message,
         format!("`{}` is not an empty directory", source.display())
     );
+}
+
+/// Issue 4, test E: the manifest lies.
+#[test]
+fn r1_3_5_counts_that_are_not_the_contents_are_refused() {
+    let scratch = scratch();
+    let root = header("./", b'5', "", 0);
+    for number in ["files", "directories", "bytes", "devices", "xattrs"] {
+        let path = forge(scratch.path(), &root, 1, |manifest| {
+            manifest["trees"][0]["counts"][number] = 7.into();
+        });
+        assert!(!is_whole(&path), "{number}");
+        let target = scratch.path().join(number);
+        let archive = open(&path).expect("opens");
+        let options = UnpackOptions::default();
+        let error = unpack(&archive, "state", &target, &options, &mut |_| {}).expect_err(number);
+        assert_eq!(
+            error.to_string(),
+            "the tree does not hold what the manifest says"
+        );
+        let path = forge(scratch.path(), &root, 1, |manifest| {
+            manifest["trees"][0]["segments"][0]["counts"][number] = 7.into();
+        });
+        assert!(!is_whole(&path), "{number} of the segment");
+    }
+}
+
+/// Issue 4, test E: thousands of devices, in an archive that may hold none.
+#[test]
+fn r1_3_5_a_bomb_of_devices_makes_none() {
+    let scratch = scratch();
+    let mut tar = header("./", b'5', "", 0);
+    for number in 0..5000 {
+        tar.extend(header(&format!("./d{number:04}"), b'4', "", 0));
+    }
+    let path = forge(scratch.path(), &tar, 5001, |manifest| {
+        for counts in ["/trees/0", "/trees/0/segments/0"] {
+            let part = manifest.pointer_mut(counts).expect("is there");
+            part["counts"]["devices"] = 5000.into();
+        }
+    });
+    let archive = open(&path).expect("opens");
+    let target = scratch.path().join("target");
+    let options = UnpackOptions {
+        devices: Devices::OnlyWhiteouts,
+        ..UnpackOptions::default()
+    };
+    let error = unpack(&archive, "state", &target, &options, &mut |_| {}).expect_err("refused");
+    let message = chain(&error);
+    let end = "`d0000` is a device, and only whiteouts are allowed";
+    assert!(message.ends_with(end), "{message}");
+    assert_eq!(fs::read_dir(&target).expect("readable").count(), 0);
+    let options = UnpackOptions {
+        most_entries: 5000,
+        ..UnpackOptions::default()
+    };
+    let all = scratch.path().join("all");
+    assert!(unpack(&archive, "state", &all, &options, &mut |_| {}).is_err());
+    assert!(!all.exists());
+}
+
+/// Issue 4, test E: somebody puts a link in the place of a directory while it is being filled.
+#[test]
+fn r1_3_5_a_link_swapped_for_a_directory_leads_nowhere() {
+    let scratch = scratch();
+    let at = |name: &str| scratch.path().join(name);
+    for folder in ["a", "b", "c"] {
+        fs::create_dir_all(at("source").join(folder)).expect("made");
+        for number in 0..700 {
+            let file = at("source").join(folder).join(number.to_string());
+            fs::write(file, "x").expect("written");
+            let further = at("source").join(folder).join(format!("z{number}"));
+            fs::hard_link(at("source/a/0"), further).expect("linked");
+        }
+    }
+    let path = archive(&at("source"), scratch.path(), "a1", &plain_rules());
+    let archive = open(&path).expect("opens");
+    fs::create_dir(at("outside")).expect("made");
+    let options = UnpackOptions::default();
+    for round in 0..4 {
+        let target = at(&format!("target{round}"));
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    for folder in ["a", "b", "c"] {
+                        let folder = target.join(folder);
+                        if fs::rename(&folder, folder.with_extension("away")).is_ok() {
+                            symlink(at("outside"), &folder).expect("linked");
+                        }
+                    }
+                }
+            });
+            // It may fail or not: the tree is not what it made.
+            let _swapped = unpack(&archive, "state", &target, &options, &mut |_| {});
+            is_over.store(true, Ordering::Relaxed);
+        });
+        let outside = fs::read_dir(at("outside")).expect("readable").count();
+        assert_eq!(outside, 0, "round {round}");
+    }
 }
