@@ -209,3 +209,92 @@ impl Queue {
         guard.unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Kind, Time};
+    use crate::path::TreePath;
+    use crate::unpack::Owners;
+
+    fn entry(path: &str, kind: Kind) -> Entry {
+        Entry {
+            path: TreePath::parse(path.as_bytes()).expect("parses"),
+            kind,
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            modified: Time {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            xattrs: Vec::new(),
+        }
+    }
+
+    fn file(path: &str, size: u64) -> Entry {
+        let extents = None;
+        entry(path, Kind::File { size, extents })
+    }
+
+    /// Runs `act` with two threads that place below a new directory.
+    fn with_crew<T>(act: impl FnOnce(&Queue, &Arc<Folder>) -> T) -> (tempfile::TempDir, T) {
+        let target = tempfile::tempdir().expect("made");
+        let handle = std::fs::File::open(target.path()).expect("opens");
+        let ground = Ground::new(target.path(), handle.into(), Owners::Own);
+        let root = ground.root(&entry("./", Kind::Directory));
+        let queue = Queue::default();
+        let done = thread::scope(|scope| {
+            let _closing = queue.closing();
+            for _ in 0..2 {
+                scope.spawn(|| queue.work(&ground));
+            }
+            act(&queue, &root)
+        });
+        (target, done)
+    }
+
+    fn batch(segment: usize, files: impl IntoIterator<Item = String>, root: &Arc<Folder>) -> Batch {
+        let mut batch = Batch::default();
+        for path in files {
+            batch.content(path.as_bytes());
+            batch.add(segment, &file(&path, path.len() as u64), root);
+        }
+        batch
+    }
+
+    #[test]
+    fn each_file_gets_its_own_content() {
+        let (target, ()) = with_crew(|queue, root| {
+            for number in 0..50 {
+                let files = (0..20).map(|file| format!("{number}-{file}"));
+                queue.give(batch(0, files, root)).expect("given");
+            }
+            queue.idle().expect("placed");
+        });
+        for number in 0..50 {
+            for file in 0..20 {
+                let name = format!("{number}-{file}");
+                let content = std::fs::read(target.path().join(&name)).expect("readable");
+                assert_eq!(content, name.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_all_and_names_its_own_segment() {
+        let (_target, failure) = with_crew(|queue, root| {
+            let twice = ["a", "a"].map(str::to_owned);
+            let given = queue.give(batch(3, twice, root));
+            let later = (0..10_000).map(|number| {
+                let files = (0..4).map(|file| format!("{number}-{file}"));
+                queue.give(batch(4, files, root))
+            });
+            // Nobody waits for what is never placed.
+            std::iter::once(given).chain(later).find_map(Result::err)
+        });
+        let failure = failure.expect("the second of a name is refused");
+        assert_eq!(failure.segment, 3);
+        assert_eq!(failure.error.to_string(), "could not create `a`");
+    }
+}

@@ -201,6 +201,10 @@ fn names(root: &Path) {
     }
     fs::create_dir_all(&deep).expect("made");
     fs::write(deep.join("bottom"), "deep").expect("written");
+    // More directories in each other than are kept open.
+    let nested = root.join("n/".repeat(400));
+    fs::create_dir_all(&nested).expect("made");
+    fs::write(nested.join("file"), "nested").expect("written");
     let long = root.join(long);
     fs::create_dir(long.parent().expect("has one")).expect("made");
     fs::write(&long, "long").expect("written");
