@@ -13,7 +13,7 @@ use crate::archive::Archive;
 use crate::check::{Before, CheckError, check};
 use crate::crew::{self, Queue};
 use crate::ground::Ground;
-use crate::list::FileRecord;
+use crate::list::Lines;
 use crate::manifest::{Counts, SegmentRecord, TreeRecord};
 use crate::order::Last;
 use crate::pack::Progress;
@@ -126,8 +126,7 @@ pub struct Unpacked {
 /// Where the segments come from, in their order.
 pub(crate) trait Segments {
     /// Returns the files of a segment and its bytes.
-    fn next(&mut self, record: &SegmentRecord)
-    -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)>;
+    fn next(&mut self, record: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)>;
 }
 
 struct FromArchive {
@@ -136,10 +135,7 @@ struct FromArchive {
 }
 
 impl Segments for FromArchive {
-    fn next(
-        &mut self,
-        record: &SegmentRecord,
-    ) -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)> {
+    fn next(&mut self, record: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)> {
         let files = read_list(&self.directory, record, self.list_offset)?;
         self.list_offset += record.list_bytes;
         let file = File::open(self.directory.join(&record.file))?;

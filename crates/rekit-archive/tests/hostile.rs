@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rekit_archive::{
-    ArchiveWriter, Devices, Digest, UnpackOptions, open, plain_rules, unpack, verify,
+    ArchiveWriter, Devices, Digest, Fault, UnpackOptions, open, plain_rules, unpack, verify,
 };
 use world::{archive, chain, clean_stop, files, is_whole, node, scratch};
 
@@ -550,5 +550,35 @@ fn r1_3_5_a_link_swapped_for_a_directory_leads_nowhere() {
         });
         let outside = fs::read_dir(at("outside")).expect("readable").count();
         assert_eq!(outside, 0, "round {round}");
+    }
+}
+
+/// Issue 4, test E: a list that is small on the disk and larger than the memory.
+#[test]
+fn r1_3_5_a_bomb_in_the_list_of_files_is_refused() {
+    let scratch = scratch();
+    let tar = [header("./", b'5', "", 0), header("./a", b'0', "", 0)].concat();
+    let list = scratch
+        .path()
+        .join("archives/a1/trees/state/files.jsonl.zst");
+    let bomb = zstd::encode_all(&vec![b' '; 256 << 20][..], 1).expect("compressed");
+    for (frame, end) in [
+        (bomb, "a line does not end"),
+        (b"no frame".to_vec(), "Unknown frame descriptor"),
+    ] {
+        let path = forge(scratch.path(), &tar, 2, |manifest| {
+            fs::write(&list, &frame).expect("written");
+            let tree = &mut manifest["trees"][0];
+            tree["list_sha256"] = Digest::of(&frame).to_string().into();
+            tree["segments"][0]["list_bytes"] = frame.len().into();
+        });
+        let archive = open(&path).expect("opens");
+        let faults = verify(&archive, &mut |_| {}).expect_err("refused").faults;
+        let is_found = |fault: &Fault| chain(fault).ends_with(end);
+        assert!(faults.iter().any(is_found), "{faults:?}");
+        let target = scratch.path().join(end);
+        let options = UnpackOptions::default();
+        let error = unpack(&archive, "state", &target, &options, &mut |_| {}).expect_err("refused");
+        assert!(chain(&error).ends_with(end), "{}", chain(&error));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::frame::{FrameReader, FrameWriter, Tag, WireError, number, unexpected};
 use crate::archive::Archive;
 use crate::digest::{Digest, Hasher};
-use crate::list::{self, FileRecord};
+use crate::list::Lines;
 use crate::live::{Running, pack_live};
 use crate::manifest::{SegmentRecord, TreeRecord};
 use crate::pack::{Ending, PackOptions, Progress, pack};
@@ -308,7 +308,7 @@ struct SegmentFrames<'a, R> {
 }
 
 impl<R: Read> Segments for FromFrames<R> {
-    fn next(&mut self, _: &SegmentRecord) -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)> {
+    fn next(&mut self, _: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)> {
         let tag = self
             .frames
             .read(&mut self.bytes)
@@ -317,7 +317,7 @@ impl<R: Read> Segments for FromFrames<R> {
             return Err(io::Error::other(unexpected(tag, &self.bytes)));
         }
         let (_, frame) = number(tag, &self.bytes).map_err(io::Error::other)?;
-        let files = list::unpack(frame)?;
+        let files = Lines::new(frame.to_vec())?;
         self.bytes.clear();
         Ok((
             files,
