@@ -3,7 +3,11 @@
 //! ```text
 //! cargo run --release -p rekit-archive --example bench -- [MEGABYTES] [FILES] [ROUNDS]
 //! cargo run --release -p rekit-archive --example bench -- FOLDER [ROUNDS]
+//! cargo run --release -p rekit-archive --example bench -- restore [MEGABYTES] [FILES] [ROUNDS]   unpack and restic restore alone
+//! cargo run --release -p rekit-archive --example bench -- memory [FILES]                         the peak of each step on empty files
 //! ```
+//! `SCRATCH` names the folder in which all of it happens, `/var/tmp` if it is not set. With `REMOVE`, `restore` removes after each round what was
+//! restored, and so measures what a restore beside removed files costs; see `unpack_both`.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -20,14 +24,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rekit_archive::{
-    ArchiveWriter, Consistency, Digest, MetadataOfArchive, PackOptions, UnpackOptions,
+    Archive, ArchiveWriter, Consistency, Digest, MetadataOfArchive, PackOptions, UnpackOptions,
     buildkit_state_rules, open, unpack, verify,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let part = words
+        .first()
+        .filter(|word| ["restore", "memory"].contains(&&word[..]));
+    let part = part.cloned();
+    if part.is_some() {
+        words.remove(0);
+    }
     let given = words.first().filter(|word| word.starts_with('/'));
     let number = |at: usize, default: u64| {
         let word = words.get(at).and_then(|word| word.parse().ok());
@@ -35,31 +46,41 @@ fn main() -> Outcome<()> {
     };
     let (megabytes, files) = (number(0, 500), number(1, 10_000));
     let rounds = number(if given.is_some() { 1 } else { 2 }, 5);
-    let scratch = PathBuf::from(format!("/var/tmp/rekit-bench-{}", std::process::id()));
+    let place = std::env::var_os("SCRATCH").unwrap_or_else(|| "/var/tmp".into());
+    let scratch = Path::new(&place).join(format!("rekit-bench-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
     let source = scratch.join("source");
-    if let Some(folder) = given {
+    if part.as_deref() == Some("memory") {
+        plant_empty(&source, number(0, 1_000_000))?;
+    } else if let Some(folder) = given {
         // A copy: a part of it is written to.
         shell(&format!("cp -a {folder} {}", source.display()))?;
     } else {
         plant(&source, megabytes << 20, files)?;
     }
-    let outcome = compare(&source, &scratch, rounds);
+    let outcome = match part.as_deref() {
+        Some("restore") => restore(&source, &scratch, rounds),
+        Some(_) => memory(&source, &scratch),
+        None => compare(&source, &scratch, rounds),
+    };
     fs::remove_dir_all(&scratch)?;
     outcome
 }
 
 /// Seconds of each round, by what was done.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Times(BTreeMap<&'static str, Vec<f64>>);
 
 impl Times {
     fn clock<T>(&mut self, what: &'static str, act: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         let begun = Instant::now();
         let done = act()?;
-        let seconds = begun.elapsed().as_secs_f64();
-        self.0.entry(what).or_default().push(seconds);
+        self.add(what, begun.elapsed());
         Ok(done)
+    }
+
+    fn add(&mut self, what: &'static str, time: Duration) {
+        self.0.entry(what).or_default().push(time.as_secs_f64());
     }
 
     fn median(&self, what: &str) -> f64 {
@@ -100,20 +121,7 @@ fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
         sizes.ours = size;
         let archive = open(&path)?;
         times.clock("verify", || Ok(verify(&archive, &mut |_| {})?))?;
-        let target = scratch.join("target");
-        let options = UnpackOptions::default();
-        times.clock("unpack", || {
-            Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
-        })?;
-        fs::remove_dir_all(&target)?;
-        let options = UnpackOptions {
-            durable: false,
-            ..options
-        };
-        times.clock("unpack without sync", || {
-            Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
-        })?;
-        fs::remove_dir_all(&target)?;
+        unpack_both(&archive, scratch, &mut times)?;
         let before = bytes_below(&home)?;
         change_some(source, round)?;
         let (path, _) = times.clock("second pack", || pack(source, &home, "two"))?;
@@ -124,6 +132,99 @@ fn compare(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
         borg(source, scratch, &mut times)?;
     }
     report(&times, sizes, again)
+}
+
+/// Unpacks with and without a sync at the end.
+///
+/// What is restored stays until all is measured: for five minutes ext4 passes over each inode that was removed, one by one, and so a
+/// file made beside removed ones takes ten times as long, whoever makes it.
+fn unpack_both(archive: &Archive, scratch: &Path, times: &mut Times) -> Outcome<()> {
+    for (what, durable) in [("unpack", true), ("unpack without sync", false)] {
+        let target = fresh(scratch)?;
+        let options = UnpackOptions {
+            durable,
+            ..UnpackOptions::default()
+        };
+        quiet()?;
+        times.clock(what, || {
+            Ok(unpack(archive, "state", &target, &options, &mut |_| {})?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns a folder in which nothing was restored yet.
+fn fresh(scratch: &Path) -> Outcome<PathBuf> {
+    let restored = scratch.join("restored");
+    fs::create_dir_all(&restored)?;
+    let number = fs::read_dir(&restored)?.count();
+    Ok(restored.join(number.to_string()))
+}
+
+/// Waits for what was written before, so that nobody pays for another one's bytes.
+fn quiet() -> Outcome<()> {
+    shell("sync")
+}
+
+/// Compares what brings a state back, and nothing else.
+fn restore(source: &Path, scratch: &Path, rounds: u64) -> Outcome<()> {
+    let mut times = Times::default();
+    let (path, _) = pack(source, &scratch.join("archives"), "one")?;
+    let archive = open(&path)?;
+    let repository = Restic::backup(source, scratch, &mut times)?;
+    for round in 0..=rounds {
+        if round == 1 {
+            times = Times::default(); // The first round warmed the page cache.
+        }
+        unpack_both(&archive, scratch, &mut times)?;
+        repository.restore(&mut times)?;
+        if std::env::var_os("REMOVE").is_some() {
+            fs::remove_dir_all(scratch.join("restored"))?;
+        }
+    }
+    times.compare(&["unpack"], "restic restore", 0.6);
+    times.compare(&["unpack without sync"], "restic restore without sync", 0.6);
+    println!("{times:?}");
+    Ok(())
+}
+
+/// Prints the peak of memory of each step.
+fn memory(source: &Path, scratch: &Path) -> Outcome<()> {
+    let mut times = Times::default();
+    let forget = || fs::write("/proc/self/clear_refs", "5");
+    let told = |what: &str, times: &Times| -> Outcome<()> {
+        let (seconds, peak) = (times.median(what), peak()? >> 10);
+        println!("{what}: {seconds:.1} s, peak {peak} MiB (promised: at most 100 MB)");
+        Ok(())
+    };
+    forget()?;
+    let packed = times.clock("pack", || pack(source, &scratch.join("archives"), "one"))?;
+    told("pack", &times)?;
+    forget()?;
+    let archive = open(&packed.0)?;
+    times.clock("verify", || Ok(verify(&archive, &mut |_| {})?))?;
+    told("verify", &times)?;
+    forget()?;
+    let options = UnpackOptions::default();
+    let target = scratch.join("target");
+    times.clock("unpack", || {
+        Ok(unpack(&archive, "state", &target, &options, &mut |_| {})?)
+    })?;
+    told("unpack", &times)?;
+    println!("{} entries", archive.manifest().trees[0].counts.files);
+    Ok(())
+}
+
+/// Empty files, a thousand in a directory.
+fn plant_empty(root: &Path, files: u64) -> Outcome<()> {
+    for file in 0..files {
+        let folder = root.join((file / 1000).to_string());
+        if file % 1000 == 0 {
+            fs::create_dir_all(&folder)?;
+        }
+        fs::write(folder.join(file.to_string()), "")?;
+    }
+    Ok(())
 }
 
 /// Prints what was measured: the bytes that rekit, tar and restic took, and those of the first archive and of the second beside it.
@@ -139,6 +240,7 @@ fn report(times: &Times, sizes: Sizes, again: (u64, u64)) -> Outcome<()> {
     times.compare(&["pack", "verify"], "restic backup + check", 0.4);
     times.compare(&["pack", "verify"], "borg create + check", 0.4);
     times.compare(&["unpack"], "restic restore", 0.6);
+    times.compare(&["unpack without sync"], "restic restore without sync", 0.6);
     times.compare(&["second pack"], "pack", 0.3);
     println!(
         "the second archive, a twentieth changed: {} of {} MiB more",
@@ -176,30 +278,55 @@ fn change_some(source: &Path, round: u64) -> Outcome<()> {
 }
 
 fn restic(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<u64> {
-    let (repository, target) = (scratch.join("restic"), scratch.join("restored"));
-    let run = |arguments: &str| -> Outcome<()> {
-        let script = format!(
-            "export RESTIC_PASSWORD=bench RESTIC_CACHE_DIR={0}/cache; restic -q -r {1} {arguments}",
-            scratch.display(),
-            repository.display()
-        );
-        shell(&script)
-    };
-    run("init")?;
-    let (from, to) = (source.display(), target.display());
-    times.clock("restic backup + check", || {
-        run(&format!("backup {from}"))?;
-        run("check --read-data")
-    })?;
-    times.clock("restic restore", || {
-        // Brought to the disk, as we do.
-        run(&format!("restore latest --target {to}; sync -f {to}"))
-    })?;
-    let bytes = bytes_below(&repository)?;
-    for folder in [repository, target, scratch.join("cache")] {
+    let restic = Restic::backup(source, scratch, times)?;
+    restic.restore(times)?;
+    let bytes = bytes_below(&restic.repository)?;
+    for folder in [restic.repository, scratch.join("cache")] {
         fs::remove_dir_all(folder)?;
     }
     Ok(bytes)
+}
+
+/// A repository of restic with one backup.
+struct Restic {
+    scratch: PathBuf,
+    repository: PathBuf,
+}
+
+impl Restic {
+    fn backup(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<Self> {
+        let restic = Self {
+            scratch: scratch.to_owned(),
+            repository: scratch.join("restic"),
+        };
+        restic.run("init")?;
+        times.clock("restic backup + check", || {
+            restic.run(&format!("backup {}", source.display()))?;
+            restic.run("check --read-data")
+        })?;
+        Ok(restic)
+    }
+
+    /// Restores, and brings it to the disk, as we do; restic itself does not.
+    fn restore(&self, times: &mut Times) -> Outcome<()> {
+        let target = fresh(&self.scratch)?;
+        let to = target.display();
+        quiet()?;
+        let begun = Instant::now();
+        self.run(&format!("restore latest --target {to}"))?;
+        times.add("restic restore without sync", begun.elapsed());
+        shell(&format!("sync -f {to}"))?;
+        times.add("restic restore", begun.elapsed());
+        Ok(())
+    }
+
+    fn run(&self, arguments: &str) -> Outcome<()> {
+        shell(&format!(
+            "export RESTIC_PASSWORD=bench RESTIC_CACHE_DIR={}/cache; restic -q -r {} {arguments}",
+            self.scratch.display(),
+            self.repository.display()
+        ))
+    }
 }
 
 fn borg(source: &Path, scratch: &Path, times: &mut Times) -> Outcome<()> {

@@ -133,48 +133,32 @@ impl<'a> Database<'a> {
 
     /// Reads every page that is in use; returns the number of keys of each bucket that lies in the root.
     pub(crate) fn check(&self) -> Result<Vec<(Vec<u8>, u64)>, BoltError> {
-        let mut seen = HashSet::new();
         let mut counts = Vec::new();
-        self.walk(
-            self.root,
-            &mut |item| {
-                let count = match &item.value {
-                    Value::Bytes(_) => 0,
-                    Value::Bucket(bucket) => self.count(bucket, &mut HashSet::new(), 1)?.0,
-                };
-                counts.push((item.key, count));
-                Ok(())
-            },
-            &mut seen,
-            0,
-        )?;
+        self.each(&self.root(), &mut |item| {
+            let count = match &item.value {
+                Value::Bytes(_) => 0,
+                Value::Bucket(bucket) => self.count(bucket, 1)?,
+            };
+            counts.push((item.key, count));
+            Ok(())
+        })?;
         Ok(counts)
     }
 
     /// Counts the keys of a bucket, and reads all buckets in it.
-    fn count(
-        &self,
-        bucket: &Bucket,
-        seen: &mut HashSet<u64>,
-        depth: usize,
-    ) -> Result<(u64, u64), BoltError> {
-        let (mut own, mut below) = (0, 0);
-        let take: Take<'_> = &mut |item| {
-            own += 1;
+    fn count(&self, bucket: &Bucket, depth: usize) -> Result<u64, BoltError> {
+        let mut keys = 0;
+        self.each(bucket, &mut |item| {
+            keys += 1;
             if let Value::Bucket(inner) = &item.value {
                 if depth >= DEEPEST {
                     return Err(damaged(0, "buckets in buckets without end"));
                 }
-                let (keys, deeper) = self.count(inner, &mut HashSet::new(), depth + 1)?;
-                below += keys + deeper;
+                self.count(inner, depth + 1)?;
             }
             Ok(())
-        };
-        match bucket {
-            Bucket::Page(page) => self.walk(*page, take, seen, 0)?,
-            Bucket::Inline(page) => leaf(0, page, take)?,
-        }
-        Ok((own, below))
+        })?;
+        Ok(keys)
     }
 
     fn walk(

@@ -1,14 +1,13 @@
 //! Reads one segment and checks all of it: form, order, counts, and each file's digest. `verify` only reads; `unpack`
 //! also places what is read.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 
 use thiserror::Error;
 
 use crate::digest::{Digest, Hasher, Hashing};
 use crate::entry::{Entry, Extent, Kind};
-use crate::list::FileRecord;
+use crate::list::Lines;
 use crate::manifest::{Counts, SegmentKind, SegmentRecord};
 use crate::order::{Last, OrderError};
 use crate::path::TreePath;
@@ -16,7 +15,7 @@ use crate::place::PlaceError;
 use crate::tar::{ReadError, TarReader, encode_map};
 
 /// The largest window that is decompressed: 8 MiB, so that a hostile frame cannot take the memory.
-const WINDOW_LOG: u32 = 23;
+pub(crate) const WINDOW_LOG: u32 = 23;
 /// The largest blob with holes whose name is checked.
 const LARGEST_SPARSE_BLOB: u64 = 64 << 30;
 
@@ -35,6 +34,9 @@ pub enum CheckError {
     /// An entry stands at a wrong place.
     #[error("the entries are out of order")]
     Order(#[source] OrderError),
+    /// The list of files cannot be read.
+    #[error("the list of files cannot be read")]
+    List(#[source] io::Error),
     /// A file is not the one of the list.
     #[error("`{0}` is not as the list of files says")]
     File(TreePath),
@@ -91,7 +93,7 @@ pub(crate) struct Summary {
 pub(crate) fn check(
     data: impl Read,
     record: &SegmentRecord,
-    files: Vec<FileRecord>,
+    files: Lines,
     before: Before,
     visitor: &mut dyn Visitor,
 ) -> Result<Summary, CheckError> {
@@ -108,7 +110,7 @@ pub(crate) fn check(
 fn read(
     data: impl Read,
     record: &SegmentRecord,
-    files: Vec<FileRecord>,
+    files: Lines,
     before: Before,
     visitor: &mut dyn Visitor,
 ) -> Result<Summary, CheckError> {
@@ -122,12 +124,13 @@ fn read(
     let mut tar = TarReader::new(decoder.take(record.tar_bytes.saturating_add(1)));
     let mut walk = Walk {
         record,
-        files: files.into(),
+        files,
         visitor,
         buffer: vec![0; 256 << 10],
     };
     let summary = walk.entries(&mut tar, before)?;
-    let is_all = tar.position() == record.tar_bytes && walk.files.is_empty();
+    let is_listed = walk.files.next().map_err(CheckError::List)?.is_none();
+    let is_all = tar.position() == record.tar_bytes && is_listed;
     let mut rest = tar.into_inner().into_inner().finish();
     if !rest.fill_buf().map_err(CheckError::Frame)?.is_empty() {
         return Err(CheckError::Frame(io::Error::other("bytes after the frame")));
@@ -141,7 +144,7 @@ fn read(
 
 struct Walk<'a> {
     record: &'a SegmentRecord,
-    files: VecDeque<FileRecord>,
+    files: Lines,
     visitor: &'a mut dyn Visitor,
     buffer: Vec<u8>,
 }
@@ -222,7 +225,7 @@ impl Walk<'_> {
             }
         }
         let (sha256, _) = hasher.finish();
-        let expected = self.files.pop_front();
+        let expected = self.files.next().map_err(CheckError::List)?;
         if expected.is_none_or(|expected| {
             (expected.path, expected.size, expected.sha256) != (entry.path.clone(), size, sha256)
         }) {

@@ -64,3 +64,14 @@ pub(crate) struct Entry {
     /// Names and values, sorted by name. Always empty for a hard link.
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
+
+impl Entry {
+    /// Returns about how many bytes of memory the entry takes.
+    pub(crate) fn weight(&self) -> usize {
+        let attributes = self.xattrs.iter();
+        let attributes: usize = attributes
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        size_of::<Self>() + self.path.as_bytes().len() + attributes
+    }
+}

@@ -135,51 +135,34 @@ pub struct SegmentRecord {
     pub seen: Option<Digest>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// What a tar stream holds, counted by entries; what is not named is 0. Of a file with three names, one is a file and two
-/// are hard links.
+/// What a tar stream holds, counted by entries. Of a file with three names, one is a file and two are hard links. Archives
+/// made before all were written name only those that are not 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Counts {
     /// Regular files.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub files: u64,
     /// Directories, the root included.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub directories: u64,
     /// Symbolic links.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub symlinks: u64,
     /// Further names of earlier entries.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub hard_links: u64,
     /// Character devices 0:0.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub whiteouts: u64,
     /// Other devices.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub devices: u64,
     /// Named pipes.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub fifos: u64,
     /// Regular files with holes.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub sparse_files: u64,
     /// Extended attributes.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub xattrs: u64,
     /// Directories that overlay calls opaque.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub opaque_directories: u64,
     /// Files with capabilities.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub capabilities: u64,
     /// The sizes of the regular files added up.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes: u64,
 }
 

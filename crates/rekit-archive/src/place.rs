@@ -1,26 +1,26 @@
-//! Places entries below a directory that only we can enter: nothing is followed, nothing is overwritten.
+//! Places entries in the order of the stream, which `order` holds: so each parent is a directory that we made ourselves.
 //!
-//! The entries come in the order that `order` holds, so each parent is a directory that we made ourselves. A
-//! directory gets its owner, mode, attributes and times when the first entry outside it comes.
+//! Directories and large files are made at once, small things by the threads of `crew`, further names when what they name
+//! is there. A directory gets its owner, mode, attributes and times when the last thing in it has been placed.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
-    chmodat, chownat, fchmod, fchown, fsetxattr, futimens, linkat, lremovexattr, lsetxattr,
-    makedev, mkdirat, mknodat, openat, symlinkat, utimensat,
-};
 use thiserror::Error;
 
-use crate::beneath;
 use crate::check::Visitor;
+use crate::crew::{Batch, Failure, Queue};
 use crate::entry::{Device, Entry, Kind};
+use crate::ground::{Folder, Ground};
 use crate::path::TreePath;
-use crate::unpack::{Devices, Owners, UnpackOptions};
+use crate::unpack::Devices;
+
+/// Larger files are written as they are read.
+const SMALL: u64 = 128 << 10;
+/// So many further names may wait for what they name.
+const MOST_LINKS: usize = 1024;
 
 /// An entry could not be placed.
 #[derive(Debug, Error)]
@@ -40,264 +40,202 @@ pub enum PlaceError {
     Device(TreePath),
 }
 
-pub(crate) struct Placer {
-    root: PathBuf,
-    directory: OwnedFd,
-    devices: Devices,
-    owners: Owners,
-    /// The directory in which the last entry was placed.
-    parent: Option<(TreePath, OwnedFd)>,
-    /// Directories that are not finished, outermost first.
-    unfinished: Vec<Entry>,
-    file: Option<File>,
+pub(crate) fn refused(
+    action: &'static str,
+    entry: &Entry,
+) -> impl FnOnce(rustix::io::Errno) -> PlaceError {
+    move |source| failed(action, entry)(source.into())
 }
 
-fn refused(action: &'static str, entry: &Entry) -> impl FnOnce(rustix::io::Errno) -> PlaceError {
+fn failed(action: &'static str, entry: &Entry) -> impl FnOnce(io::Error) -> PlaceError {
     move |source| PlaceError::Refused {
         action,
         path: entry.path.clone(),
-        source: source.into(),
+        source,
     }
 }
 
-impl Placer {
-    pub(crate) fn new(root: &Path, directory: OwnedFd, options: &UnpackOptions) -> Self {
+/// A further name that is not made yet.
+struct Link {
+    segment: usize,
+    entry: Entry,
+    folder: Arc<Folder>,
+}
+
+pub(crate) struct Placer<'a> {
+    ground: &'a Ground,
+    queue: &'a Queue,
+    devices: Devices,
+    /// Which segment is read, and of which one something could not be placed.
+    segment: usize,
+    failed_segment: Option<usize>,
+    /// Directories that the stream has not left, outermost first.
+    unfinished: Vec<Arc<Folder>>,
+    links: Vec<Link>,
+    batch: Batch,
+    /// The file that is written as it is read.
+    file: Option<File>,
+}
+
+impl<'a> Placer<'a> {
+    pub(crate) fn new(ground: &'a Ground, queue: &'a Queue, devices: Devices) -> Self {
         Self {
-            root: root.to_owned(),
-            directory,
-            devices: options.devices,
-            owners: options.owners,
-            parent: None,
+            ground,
+            queue,
+            devices,
+            segment: 0,
+            failed_segment: None,
             unfinished: Vec::new(),
+            links: Vec::new(),
+            batch: Batch::default(),
             file: None,
         }
     }
 
-    /// Finishes the directories that are left.
+    /// Says which segment comes next.
+    pub(crate) fn begin(&mut self, segment: usize) {
+        self.segment = segment;
+    }
+
+    /// Returns the segment of what could not be placed, which may be an earlier one than that which is read.
+    pub(crate) fn failed_segment(&self) -> usize {
+        self.failed_segment.unwrap_or(self.segment)
+    }
+
+    /// Places all that waits, and finishes the directories that are left.
     pub(crate) fn finish(&mut self) -> Result<(), PlaceError> {
-        while let Some(directory) = self.unfinished.pop() {
-            self.finish_directory(&directory)?;
+        self.make_links()?;
+        while let Some(folder) = self.unfinished.pop() {
+            self.ground.release(folder)?;
         }
         Ok(())
     }
 
     fn leave(&mut self, next: &TreePath) -> Result<(), PlaceError> {
-        while let Some(directory) = self
+        while let Some(folder) = self
             .unfinished
-            .pop_if(|directory| !next.is_within(&directory.path))
+            .pop_if(|folder| !next.is_within(folder.path()))
         {
-            self.finish_directory(&directory)?;
+            self.ground.release(folder)?;
         }
         Ok(())
     }
 
-    fn finish_directory(&mut self, entry: &Entry) -> Result<(), PlaceError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory =
-            beneath::open(&self.directory, &entry.path, flags).map_err(refused("open", entry))?;
-        settle(&directory, entry, self.owners)
+    fn hand_over(&mut self) -> Result<(), PlaceError> {
+        let given = self.queue.give(std::mem::take(&mut self.batch));
+        given.map_err(|failure| self.note(failure))
     }
 
-    /// Makes `parent` the directory of the entry.
-    fn enter(&mut self, entry: &Entry, parent: TreePath) -> Result<(), PlaceError> {
-        if self.parent.as_ref().is_none_or(|(path, _)| *path != parent) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let directory = beneath::open(&self.directory, &parent, flags)
-                .map_err(refused("open the parent of", entry))?;
-            self.parent = Some((parent, directory));
-        }
-        Ok(())
-    }
-
-    fn create(&mut self, entry: &Entry, name: &[u8]) -> Result<(), PlaceError> {
-        let parent = self
-            .parent
-            .as_ref()
-            .map_or(self.directory.as_fd(), |(_, parent)| parent.as_fd());
-        let private = Mode::RUSR | Mode::WUSR;
-        match &entry.kind {
-            Kind::Directory => {
-                mkdirat(parent, name, Mode::RWXU).map_err(refused("make", entry))?;
-                self.unfinished.push(entry.clone());
-                return Ok(());
-            }
-            Kind::File { .. } => {
-                let flags = OFlags::WRONLY
-                    | OFlags::CREATE
-                    | OFlags::EXCL
-                    | OFlags::NOFOLLOW
-                    | OFlags::CLOEXEC;
-                let file =
-                    openat(parent, name, flags, private).map_err(refused("create", entry))?;
-                self.file = Some(file.into());
-                return Ok(());
-            }
-            Kind::HardLink { target } => return self.link(entry, target, name),
-            Kind::Symlink { target } => {
-                symlinkat(&target[..], parent, name).map_err(refused("link", entry))?;
-            }
-            Kind::CharacterDevice(device) => {
-                self.device(entry, name, FileType::CharacterDevice, *device)?;
-            }
-            Kind::BlockDevice(device) => {
-                self.device(entry, name, FileType::BlockDevice, *device)?;
-            }
-            Kind::Fifo => mknodat(parent, name, FileType::Fifo, private, 0)
-                .map_err(refused("create", entry))?,
-        }
-        let parent = self
-            .parent
-            .as_ref()
-            .map_or(self.directory.as_fd(), |(_, parent)| parent.as_fd());
-        settle_unopened(
-            parent,
-            name,
+    fn make_links(&mut self) -> Result<(), PlaceError> {
+        self.hand_over()?;
+        self.queue.idle().map_err(|failure| self.note(failure))?;
+        for Link {
+            segment,
             entry,
-            &entry.path.below(&self.root),
-            self.owners,
-        )
+            folder,
+        } in std::mem::take(&mut self.links)
+        {
+            let Kind::HardLink { target } = &entry.kind else {
+                continue;
+            };
+            let linked = self.ground.link(&entry, target, &folder);
+            linked
+                .and_then(|()| self.ground.release(folder))
+                .map_err(|error| self.note(Failure { segment, error }))?;
+        }
+        Ok(())
     }
 
-    fn device(
-        &self,
-        entry: &Entry,
-        name: &[u8],
-        kind: FileType,
-        device: Device,
-    ) -> Result<(), PlaceError> {
-        let is_whiteout = kind == FileType::CharacterDevice && device == Device::WHITEOUT;
-        if self.devices == Devices::OnlyWhiteouts && !is_whiteout {
+    fn note(&mut self, failure: Failure) -> PlaceError {
+        self.failed_segment = Some(failure.segment);
+        failure.error
+    }
+
+    fn may_be_made(&self, entry: &Entry) -> Result<(), PlaceError> {
+        let is_device = match entry.kind {
+            Kind::CharacterDevice(device) => device != Device::WHITEOUT,
+            Kind::BlockDevice(_) => true,
+            _ => false,
+        };
+        if is_device && self.devices == Devices::OnlyWhiteouts {
             return Err(PlaceError::Device(entry.path.clone()));
         }
-        let parent = self
-            .parent
-            .as_ref()
-            .map_or(self.directory.as_fd(), |(_, parent)| parent.as_fd());
-        let number = makedev(device.major, device.minor);
-        mknodat(parent, name, kind, Mode::RUSR, number).map_err(refused("create", entry))
-    }
-
-    fn link(&self, entry: &Entry, target: &TreePath, name: &[u8]) -> Result<(), PlaceError> {
-        let failed = refused("link", entry);
-        let parent = self
-            .parent
-            .as_ref()
-            .map_or(self.directory.as_fd(), |(_, parent)| parent.as_fd());
-        let link = || {
-            let (directory, target) = target.split().ok_or(rustix::io::Errno::PERM)?;
-            let directory = beneath::open(
-                &self.directory,
-                &directory,
-                OFlags::PATH | OFlags::DIRECTORY,
-            )?;
-            linkat(&directory, target, parent, name, AtFlags::empty())
-        };
-        link().map_err(failed)
+        Ok(())
     }
 }
 
-impl Visitor for Placer {
+fn is_small(kind: &Kind) -> bool {
+    match kind {
+        Kind::File { size, extents } => *size <= SMALL && extents.is_none(),
+        Kind::Directory | Kind::HardLink { .. } => false,
+        _ => true,
+    }
+}
+
+impl Visitor for Placer<'_> {
     fn entry(&mut self, entry: &Entry) -> Result<(), PlaceError> {
         self.leave(&entry.path)?;
-        let Some((parent, name)) = entry.path.split() else {
-            for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
-                // What the empty directory inherits would be inherited further; mostly there is nothing.
-                let _absent = lremovexattr(&self.root, acl);
-            }
-            self.unfinished.push(entry.clone());
+        self.may_be_made(entry)?;
+        let Some(parent) = self.unfinished.last() else {
+            self.unfinished.push(self.ground.root(entry));
             return Ok(());
         };
-        self.enter(entry, parent)?;
-        self.create(entry, name)
+        match &entry.kind {
+            Kind::Directory => {
+                let folder = self.ground.folder(entry, parent)?;
+                self.unfinished.push(folder);
+            }
+            Kind::HardLink { .. } => {
+                self.links.push(Link {
+                    segment: self.segment,
+                    entry: entry.clone(),
+                    folder: Arc::clone(parent),
+                });
+                if self.links.len() >= MOST_LINKS {
+                    self.make_links()?;
+                }
+            }
+            kind if is_small(kind) => {}
+            _ => self.file = Some(self.ground.create(entry, parent)?),
+        }
+        Ok(())
     }
 
     fn content(&mut self, entry: &Entry, offset: u64, bytes: &[u8]) -> Result<(), PlaceError> {
-        let failed = |source| PlaceError::Refused {
-            action: "write",
-            path: entry.path.clone(),
-            source,
+        let Some(file) = &self.file else {
+            self.batch.content(bytes);
+            return Ok(());
         };
-        self.file
-            .as_ref()
-            .map_or(Ok(()), |file| file.write_all_at(bytes, offset))
-            .map_err(failed)
+        let written = file.write_all_at(bytes, offset);
+        written.map_err(failed("write", entry))
     }
 
     fn end(&mut self, entry: &Entry) -> Result<(), PlaceError> {
         let Some(file) = self.file.take() else {
-            return Ok(());
+            return self.end_small(entry);
         };
         if let Kind::File {
             size,
             extents: Some(_),
         } = &entry.kind
         {
-            let failed = |source| PlaceError::Refused {
-                action: "write",
-                path: entry.path.clone(),
-                source,
-            };
-            file.set_len(*size).map_err(failed)?;
+            file.set_len(*size).map_err(failed("write", entry))?;
         }
-        settle(file, entry, self.owners)
+        self.ground.settle(&file, entry)
     }
 }
 
-fn times(entry: &Entry) -> Timestamps {
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: entry.modified.seconds,
-            tv_nsec: entry.modified.nanoseconds.into(),
-        },
+impl Placer<'_> {
+    fn end_small(&mut self, entry: &Entry) -> Result<(), PlaceError> {
+        if !is_small(&entry.kind) {
+            return Ok(());
+        }
+        if let Some(parent) = self.unfinished.last() {
+            self.batch.add(self.segment, entry, parent);
+        }
+        if self.batch.is_full() {
+            self.hand_over()?;
+        }
+        Ok(())
     }
-}
-
-/// Returns the owner to set, none where the account that unpacks is to own all.
-fn owner(entry: &Entry, owners: Owners) -> (Option<Uid>, Option<Gid>) {
-    match owners {
-        Owners::Archived => (
-            Some(Uid::from_raw(entry.uid)),
-            Some(Gid::from_raw(entry.gid)),
-        ),
-        Owners::Own => (None, None),
-    }
-}
-
-/// Sets owner, attributes, mode and times, in this order: a new owner clears capabilities and mode bits.
-fn settle(file: impl AsFd, entry: &Entry, owners: Owners) -> Result<(), PlaceError> {
-    let (uid, gid) = owner(entry, owners);
-    fchown(&file, uid, gid).map_err(refused("set the owner of", entry))?;
-    for (name, value) in &entry.xattrs {
-        fsetxattr(&file, &name[..], value, XattrFlags::empty())
-            .map_err(refused("set an attribute of", entry))?;
-    }
-    fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(refused("set the mode of", entry))?;
-    futimens(&file, &times(entry)).map_err(refused("set the times of", entry))
-}
-
-/// The same for what cannot be opened. The attributes go by path: all directories on it are ours.
-fn settle_unopened(
-    parent: impl AsFd,
-    name: &[u8],
-    entry: &Entry,
-    path: &Path,
-    owners: Owners,
-) -> Result<(), PlaceError> {
-    let (uid, gid) = owner(entry, owners);
-    let here = AtFlags::SYMLINK_NOFOLLOW;
-    chownat(&parent, name, uid, gid, here).map_err(refused("set the owner of", entry))?;
-    for (key, value) in &entry.xattrs {
-        lsetxattr(path, &key[..], value, XattrFlags::empty())
-            .map_err(refused("set an attribute of", entry))?;
-    }
-    if !matches!(entry.kind, Kind::Symlink { .. }) {
-        let mode = Mode::from_raw_mode(entry.mode);
-        chmodat(&parent, name, mode, AtFlags::empty())
-            .map_err(refused("set the mode of", entry))?;
-    }
-    utimensat(&parent, name, &times(entry), here).map_err(refused("set the times of", entry))
 }

@@ -92,12 +92,9 @@ impl TreeFiles {
         self.assembly().seen.keys().copied().collect()
     }
 
-    /// Returns a file of no name in which the caller may set bytes aside.
-    pub(crate) fn staging(&self) -> io::Result<File> {
-        let path = self.ahead.join("staging");
-        let file = create_private(&path)?;
-        fs::remove_file(path)?;
-        Ok(file)
+    /// Returns the folder beside the tree that goes when the archive is finished.
+    pub(crate) fn ahead(&self) -> &Path {
+        &self.ahead
     }
 
     /// Ends the tree. The record's name is empty: the archive gives it.

@@ -2,12 +2,14 @@
 //!
 //! Setting aside is a plain copy, several times as quick as packing; what does not lie in the file are names and attributes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::entry::{Entry, Extent, Kind};
+use crate::pool::create_private;
 use crate::segment::{Content, SegmentError};
 
 /// Contents begin at multiples of this.
@@ -80,11 +82,15 @@ impl Staged {
 }
 
 impl Staging {
-    pub(crate) fn new(file: File) -> Self {
-        Self {
+    /// Makes the file, without a name, in `folder`.
+    pub(crate) fn within(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("rekit-staging");
+        let file = create_private(&path)?;
+        fs::remove_file(path)?;
+        Ok(Self {
             file,
             end: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Brings what was written so far to the disk, so that writing does not have to wait for it later.
@@ -178,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_hole_is_empty_wherever_it_lands() {
-        let staging = Staging::new(tempfile::tempfile().expect("made"));
+        let folder = tempfile::tempdir().expect("made");
+        let staging = Staging::within(folder.path()).expect("made");
         let full = vec![7_u8; 3 * 4096];
         staging
             .take(entry(full.len() as u64, None), Some(&full))

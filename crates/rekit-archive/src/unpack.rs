@@ -4,13 +4,16 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustix::fs::{Mode, OFlags, fchmod, openat, syncfs};
 use thiserror::Error;
 
 use crate::archive::Archive;
 use crate::check::{Before, CheckError, check};
-use crate::list::FileRecord;
+use crate::crew::{self, Queue};
+use crate::ground::Ground;
+use crate::list::Lines;
 use crate::manifest::{Counts, SegmentRecord, TreeRecord};
 use crate::order::Last;
 use crate::pack::Progress;
@@ -123,8 +126,7 @@ pub struct Unpacked {
 /// Where the segments come from, in their order.
 pub(crate) trait Segments {
     /// Returns the files of a segment and its bytes.
-    fn next(&mut self, record: &SegmentRecord)
-    -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)>;
+    fn next(&mut self, record: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)>;
 }
 
 struct FromArchive {
@@ -133,10 +135,7 @@ struct FromArchive {
 }
 
 impl Segments for FromArchive {
-    fn next(
-        &mut self,
-        record: &SegmentRecord,
-    ) -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)> {
+    fn next(&mut self, record: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)> {
         let files = read_list(&self.directory, record, self.list_offset)?;
         self.list_offset += record.list_bytes;
         let file = File::open(self.directory.join(&record.file))?;
@@ -185,29 +184,46 @@ pub(crate) fn unpack_segments(
         source,
     };
     let directory = prepare(target)?;
-    let mut placer = Placer::new(
-        target,
-        directory.try_clone().map_err(failed)?.into(),
-        options,
-    );
+    let handle = directory.try_clone().map_err(failed)?.into();
+    let ground = Ground::new(target, handle, options.owners);
+    let queue = Queue::default();
+    let counts = thread::scope(|scope| {
+        let _closing = queue.closing();
+        for _ in 0..crew::size() {
+            scope.spawn(|| queue.work(&ground));
+        }
+        let mut placer = Placer::new(&ground, &queue, options.devices);
+        place(record, segments, &mut placer, progress)
+    })?;
+    if options.durable {
+        syncfs(&directory).map_err(|error| failed(error.into()))?;
+    }
+    Ok(Unpacked { counts })
+}
+
+/// Reads the segments in their order and places what is in them.
+fn place(
+    record: &TreeRecord,
+    segments: &mut dyn Segments,
+    placer: &mut Placer<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Counts, UnpackError> {
     let mut last: Option<Last> = None;
     let mut so_far = Progress::default();
     let mut counts = Counts::default();
-    for segment in &record.segments {
+    for (number, segment) in record.segments.iter().enumerate() {
         let file = || segment.file.clone();
         let (files, data) = segments.next(segment).map_err(|source| UnpackError::Read {
             file: file(),
             source,
         })?;
-        let checked = check(
-            data,
-            segment,
-            files,
-            Before::Known(last.clone()),
-            &mut placer,
-        );
+        placer.begin(number);
+        let checked = check(data, segment, files, Before::Known(last.clone()), placer);
         let summary = checked.map_err(|source| UnpackError::Segment {
-            file: file(),
+            file: match source {
+                CheckError::Place(_) => record.segments[placer.failed_segment()].file.clone(),
+                _ => file(),
+            },
             source,
         })?;
         counts.add(&summary.counts);
@@ -218,13 +234,11 @@ pub(crate) fn unpack_segments(
         progress(so_far);
     }
     placer.finish().map_err(UnpackError::Finish)?;
-    if counts != record.counts {
-        return Err(UnpackError::Counts);
+    if counts == record.counts {
+        Ok(counts)
+    } else {
+        Err(UnpackError::Counts)
     }
-    if options.durable {
-        syncfs(&directory).map_err(|error| failed(error.into()))?;
-    }
-    Ok(Unpacked { counts })
 }
 
 /// Opens the target, made if need be, empty, and closed to others until the root's own mode is set.

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::archive::{Archive, files_of};
 use crate::check::{Before, CheckError, OnlyLook, Summary, check};
 use crate::digest::Digest;
-use crate::list::{self, FileRecord};
+use crate::list::Lines;
 use crate::manifest::{Counts, SegmentRecord, TreeRecord};
 use crate::order::Last;
 use crate::pack::Progress;
@@ -262,14 +262,17 @@ fn check_segment(
     let file = File::open(directory.join(&segment.file)).map_err(FaultKind::Unreadable)?;
     let files = read_list(&directory, segment, list_offset);
     // With a damaged list the segment's own bytes are still worth a look.
-    let (files, list_error) =
-        files.map_or_else(|error| (Vec::new(), Some(error)), |files| (files, None));
+    let (files, list_error) = files.map_or_else(
+        |error| (Lines::default(), Some(error)),
+        |files| (files, None),
+    );
     match check(file, segment, files, Before::Unknown, &mut OnlyLook) {
         Ok(summary) if summary.counts != segment.counts => Err(FaultKind::Counts),
         Ok(summary) => list_error.map_or(Ok((segment.packed_bytes, summary)), |error| {
             Err(FaultKind::Unreadable(error))
         }),
         Err(CheckError::SegmentDigest) => Err(FaultKind::Damaged),
+        Err(CheckError::List(error)) => Err(FaultKind::Unreadable(error)),
         Err(error) => Err(FaultKind::Content(Box::new(error))),
     }
 }
@@ -279,8 +282,8 @@ pub(crate) fn read_list(
     directory: &Path,
     segment: &SegmentRecord,
     offset: u64,
-) -> io::Result<Vec<FileRecord>> {
-    list::unpack(&read_frame(
+) -> io::Result<Lines> {
+    Lines::new(read_frame(
         &directory.join(LIST),
         offset,
         segment.list_bytes,

@@ -152,6 +152,7 @@ pub(crate) trait Scene: Sync {
 }
 
 /// The tree as it is now.
+#[derive(Clone)]
 pub(crate) struct Now {
     pub(crate) root: PathBuf,
 }

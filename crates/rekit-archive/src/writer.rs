@@ -187,11 +187,7 @@ impl ArchiveWriter {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<&TreeRecord, WriteError> {
         let tree = self.begin_tree(name, Some(&options.rules))?;
-        let staging = tree.staging().map_err(|source| WriteError::Write {
-            path: self.partial.clone(),
-            source,
-        })?;
-        let packed = pack_live(running, options, (&tree, staging), progress);
+        let packed = pack_live(running, options, (&tree, tree.ahead()), progress);
         let ending = packed.map_err(|source| WriteError::Live {
             tree: name.to_owned(),
             source,

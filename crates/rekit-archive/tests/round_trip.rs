@@ -7,15 +7,19 @@
 
 mod world;
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use rekit_archive::{
-    CompareOptions, Consistency, UnpackOptions, buildkit_state_rules, open, plain_rules,
-    tree_digest, unpack, verify,
+    ArchiveWriter, CompareOptions, Consistency, PackOptions, UnpackOptions, buildkit_state_rules,
+    open, plain_rules, tree_digest, unpack, verify,
 };
-use world::{archive, assert_same, everything, listing, overlay, run, scratch, state, timeless};
+use world::{
+    Disk, archive, assert_same, attribute, chain, everything, listing, overlay, run, scratch,
+    state, stock_listing, timeless,
+};
 
 fn round_trip(source: &Path, scratch: &Path) {
     let before = listing(source);
@@ -37,6 +41,19 @@ fn round_trip(source: &Path, scratch: &Path) {
     assert_same(&before, &listing(source));
 }
 
+fn blocks(path: &Path) -> u64 {
+    fs::metadata(path).expect("readable").blocks()
+}
+
+fn pack_and_unpack(source: &Path, scratch: &Path) -> PathBuf {
+    let archive = open(&archive(source, scratch, "a1", &plain_rules())).expect("opens");
+    verify(&archive, &mut |_| {}).expect("verifies");
+    let target = scratch.join("target");
+    let options = UnpackOptions::default();
+    unpack(&archive, "state", &target, &options, &mut |_| {}).expect("unpacks");
+    target
+}
+
 /// Issue 4, test C.
 #[test]
 fn r1_3_2_round_trip_keeps_everything() {
@@ -44,7 +61,22 @@ fn r1_3_2_round_trip_keeps_everything() {
     let source = scratch.path().join("source");
     everything(&source);
     round_trip(&source, scratch.path());
+    let target = scratch.path().join("target");
+    assert_same(&stock_listing(&source), &stock_listing(&target));
     let archive = open(&scratch.path().join("archives/a1")).expect("opens");
+    for name in [
+        "sparse",
+        "all-hole",
+        "hole-then-data",
+        "data-then-hole",
+        "many-holes",
+    ] {
+        let (before, after) = (source.join(name), scratch.path().join("target").join(name));
+        assert!(
+            blocks(&after) <= blocks(&before),
+            "{name}: the holes are filled"
+        );
+    }
     let counts = archive.manifest().trees[0].counts;
     assert_eq!(archive.manifest().trees[0].sockets, 1);
     assert_eq!(archive.manifest().consistency, Consistency::CleanStop);
@@ -53,7 +85,7 @@ fn r1_3_2_round_trip_keeps_everything() {
         "{counts:?}"
     );
     assert!(
-        counts.sparse_files >= 3 && counts.hard_links >= 3 && counts.capabilities == 2,
+        counts.sparse_files >= 6 && counts.hard_links >= 7 && counts.capabilities == 2,
         "{counts:?}"
     );
     assert_eq!(counts.opaque_directories, 1);
@@ -84,6 +116,72 @@ fn r1_3_2_stock_tools_restore_everything() {
         run("bash", &["-c", &script]);
     }
     assert_same(&listing(&source), &listing(&target));
+    assert_same(&stock_listing(&source), &stock_listing(&target));
+}
+
+/// Issue 4, test C: ext4 has no room for so many attributes; tmpfs has.
+#[test]
+fn r1_3_2_attributes_of_60_kb_are_kept() {
+    let scratch = scratch();
+    let disk = Disk::mount(&scratch.path().join("disk"), "size=64m");
+    let source = disk.path().join("source");
+    fs::create_dir(&source).expect("made");
+    fs::write(source.join("file"), "x").expect("written");
+    let value: Vec<u8> = (0..60_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+    attribute(&source.join("file"), "trusted.large", &value);
+    for number in 0..60 {
+        let name = format!("trusted.{number}-{}", "n".repeat(200));
+        attribute(&source, &name, &value[..1000 + number]);
+    }
+    round_trip(&source, disk.path());
+}
+
+/// Issue 4, test C: a file larger than any disk, of which nearly all is a hole.
+#[test]
+fn r1_3_2_a_hole_of_a_terabyte_is_kept() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).expect("made");
+    let size: u64 = 1 << 40;
+    let file = File::create(source.join("huge")).expect("made");
+    file.set_len(size).expect("set");
+    file.write_all_at(b"middle", size / 2).expect("written");
+    file.write_all_at(b"end", size - 3).expect("written");
+    let target = pack_and_unpack(&source, scratch.path());
+    let restored = File::open(target.join("huge")).expect("opens");
+    assert_eq!(restored.metadata().expect("readable").len(), size);
+    assert!(blocks(&target.join("huge")) <= blocks(&source.join("huge")));
+    let mut bytes = [0; 6];
+    restored.read_exact_at(&mut bytes, size / 2).expect("read");
+    assert_eq!(&bytes, b"middle");
+    restored.read_exact_at(&mut bytes, size - 6).expect("read");
+    assert_eq!(&bytes, b"\0\0\0end");
+}
+
+/// Issue 4, test C: what Linux takes in no one call is refused with its path, not cut.
+#[test]
+fn r1_3_2_a_path_longer_than_linux_takes_is_refused() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).expect("made");
+    let script = "cd \"$0\"; for i in $(seq 25); do mkdir $1; cd -P ./$1; done; echo x > file";
+    let name = "d".repeat(200);
+    run(
+        "bash",
+        &["-ec", script, &source.display().to_string(), &name],
+    );
+    let home = scratch.path().join("archives");
+    let mut writer = ArchiveWriter::create(&home, "a1").expect("begins");
+    let options = PackOptions::default();
+    let packed = writer.add_tree("state", &source, &options, &mut |_| {});
+    let message = chain(&packed.expect_err("refused"));
+    assert!(message.contains(&name), "{message}");
+    assert!(
+        message.ends_with("File name too long (os error 36)"),
+        "{message}"
+    );
+    drop(writer);
+    assert!(!home.join("a1").exists() && !home.join("a1.partial").exists());
 }
 
 /// The same through the short command that people remember.

@@ -17,7 +17,7 @@ use rekit_archive::{
     ArchiveWriter, Consistency, MetadataOfArchive, PackOptions, Progress, Rules, UnpackOptions,
     WriteError, buildkit_state_rules, open, plain_rules, sweep, unpack, verify, wire,
 };
-use world::{archive, assert_same, listing, run, scratch, state, timeless};
+use world::{archive, assert_same, clean_stop, listing, run, scratch, state, timeless};
 
 fn disk_bytes(path: &Path) -> u64 {
     let output = run(
@@ -79,11 +79,7 @@ fn r1_3_5_a_second_archive_reads_what_changed() {
         let mut progress = |progress: Progress| packed = progress.tar_bytes;
         let added = writer.add_tree("state", &source, &options, &mut progress);
         added.expect("packed");
-        let metadata = MetadataOfArchive {
-            consistency: Consistency::CleanStop,
-            metadata: serde_json::Value::Null,
-        };
-        let path = writer.finish(metadata).expect("finished").path;
+        let path = writer.finish(clean_stop()).expect("finished").path;
         verify(&open(&path).expect("opens"), &mut |_| {}).expect("verifies");
         packed
     };
@@ -205,11 +201,7 @@ fn r1_3_5_the_helper_gives_the_same_archive_as_the_direct_way() {
     })
     .expect("received");
     assert!(child.wait().expect("ends").success() && seen > 0);
-    let metadata = MetadataOfArchive {
-        consistency: Consistency::CleanStop,
-        metadata: serde_json::Value::Null,
-    };
-    let streamed = open(&writer.finish(metadata).expect("finished").path).expect("opens");
+    let streamed = open(&writer.finish(clean_stop()).expect("finished").path).expect("opens");
     verify(&streamed, &mut |_| {}).expect("verifies");
     assert_eq!(
         timeless(&streamed),

@@ -205,25 +205,11 @@ fn pack_live(
     let own = Path::new("/proc/self/exe");
     let started = Watchdog::start(own, pid);
     let mut watchdog = started.map_err(|error| format!("the watchdog does not start: {error}"))?;
-    let staging = tempfile_in(staging);
-    let staging = staging.map_err(|error| format!("no room to set bytes aside: {error}"))?;
     let running = Running {
         root,
         freezer: &mut watchdog,
     };
     wire::pack_live_to(running, options, staging, &mut io::stdin(), out)
-}
-
-/// Makes a file without a name.
-fn tempfile_in(folder: &Path) -> io::Result<File> {
-    let path = folder.join("rekit-staging");
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
 }
 
 /// Removes all that is in a folder.

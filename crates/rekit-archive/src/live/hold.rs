@@ -13,7 +13,7 @@ use crate::path::TreePath;
 use crate::rules::Treatment;
 use crate::segment::SegmentError;
 use crate::staging::Staged;
-use crate::walk::{Found, Now, Scene, WalkError, Way, walk};
+use crate::walk::{Found, Scene, WalkError, Way, walk};
 
 /// What is known from before the daemon stood still, and what it has mounted now.
 #[derive(Clone, Copy)]
@@ -42,11 +42,11 @@ struct HeldSnapshots {
 impl LiveCopy<'_> {
     /// Sets aside, while the daemon stands still, what might change when it goes on.
     pub(super) fn hold(&self, before: Before<'_>) -> Result<(Held, Freeze), LiveError> {
-        let now = self.now();
+        let now = &self.now;
         thread::scope(|scope| {
             let rest = scope.spawn(|| {
                 let mut rest = Rest::default();
-                self.stage_rest(&TreePath::default(), &now, &mut rest)
+                self.stage_rest(&TreePath::default(), &mut rest)
                     .map(|()| rest)
             });
             let snapshots = self.hold_snapshots(before);
@@ -69,7 +69,7 @@ impl LiveCopy<'_> {
                 attempts: 0,
             };
             let held = Held {
-                now: self.now(),
+                now: now.clone(),
                 names: rest.names,
                 rest: rest.places,
                 snapshots: snapshots.decided,
@@ -79,7 +79,7 @@ impl LiveCopy<'_> {
     }
 
     fn hold_snapshots(&self, before: Before<'_>) -> Result<HeldSnapshots, PackError> {
-        let now = self.now();
+        let now = &self.now;
         let mut held = HeldSnapshots::default();
         let mut candidates = Vec::new();
         for folder in self.snapshotters() {
@@ -104,10 +104,10 @@ impl LiveCopy<'_> {
         let shared = Mutex::new(&mut held);
         let work = || -> Result<(), PackError> {
             while let Some(path) = take(&next) {
-                let (works, entries) = if let Some(works) = self.untouched(&path, before, &now) {
+                let (works, entries) = if let Some(works) = self.untouched(&path, before) {
                     (works, None)
                 } else {
-                    let (works, entries) = self.stage_snapshot(&path, &now)?;
+                    let (works, entries) = self.stage_snapshot(&path)?;
                     (works, Some(entries))
                 };
                 let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,13 +130,13 @@ impl LiveCopy<'_> {
     }
 
     /// Returns the segments of a snapshot that surely is as it was in the last round.
-    fn untouched(&self, path: &TreePath, before: Before<'_>, now: &Now) -> Option<Vec<Work>> {
+    fn untouched(&self, path: &TreePath, before: Before<'_>) -> Option<Vec<Work>> {
         let Before {
             look,
             round,
             mounts,
         } = before;
-        if at_rest(now, path, mounts)? != *look.get(path)? {
+        if at_rest(&self.now, path, mounts)? != *look.get(path)? {
             return None;
         }
         let segments = round.scopes.get(&path.to_string())?.as_ref()?;
@@ -150,7 +150,7 @@ impl LiveCopy<'_> {
     }
 
     /// Looks at all of a snapshot, and sets aside the segments that are not known.
-    fn stage_snapshot(&self, path: &TreePath, now: &Now) -> Result<(Vec<Work>, u64), PackError> {
+    fn stage_snapshot(&self, path: &TreePath) -> Result<(Vec<Work>, u64), PackError> {
         let way = Way {
             rules: &self.packer.options.rules,
             may_vanish: false,
@@ -177,7 +177,7 @@ impl LiveCopy<'_> {
             }
             failed.is_none()
         };
-        let walked = walk(now, path, way, &mut take);
+        let walked = walk(&self.now, path, way, &mut take);
         match failed {
             Some(source) => Err(PackError::Segment { number: 0, source }),
             None => walked.map(|_| (works, entries)).map_err(PackError::Walk),
@@ -190,12 +190,8 @@ impl LiveCopy<'_> {
     }
 
     /// Sets aside what is neither a snapshot nor a blob: the databases, small files, the directories.
-    pub(super) fn stage_rest(
-        &self,
-        path: &TreePath,
-        now: &Now,
-        rest: &mut Rest,
-    ) -> Result<(), PackError> {
+    pub(super) fn stage_rest(&self, path: &TreePath, rest: &mut Rest) -> Result<(), PackError> {
+        let now = &self.now;
         let walk = |source| {
             PackError::Walk(WalkError::Read {
                 path: path.clone(),
@@ -227,7 +223,7 @@ impl LiveCopy<'_> {
                 Some(Treatment::Skip | Treatment::OwnSegment)
             );
             if !is_left && !now.look(&child).is_ok_and(|found| found.is_socket()) {
-                self.stage_rest(&child, now, rest)?;
+                self.stage_rest(&child, rest)?;
             }
         }
         rest.names.insert(path.clone(), names);

@@ -16,7 +16,6 @@ mod hold;
 mod snapshots;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
@@ -69,6 +68,14 @@ pub enum LiveError {
     /// The daemon could not be held still.
     #[error("the daemon cannot be held still")]
     Freeze(#[source] io::Error),
+    /// There is no room to set contents aside.
+    #[error("could not set contents aside in `{folder}`")]
+    Staging {
+        /// Where.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The tree could not be read or packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -88,21 +95,25 @@ pub struct Running<'a> {
     pub freezer: &'a mut dyn Freezer,
 }
 
-/// Packs a state while its daemon runs. `staging` is an empty file in which contents may be set aside.
+/// Packs a state while its daemon runs. Contents may be set aside in a file of no name in `folder`.
 pub(crate) fn pack_live(
     Running { root, freezer }: Running<'_>,
     options: &PackOptions,
-    (sink, staging): (&dyn Sink, File),
+    (sink, folder): (&dyn Sink, &Path),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ending, LiveError> {
+    let staging = Staging::within(folder).map_err(|source| LiveError::Staging {
+        folder: folder.to_owned(),
+        source,
+    })?;
     let mut copy = LiveCopy {
         packer: Packer::new(root, options, sink)?,
-        root: root.to_owned(),
-        staging: Staging::new(staging),
+        now: Now {
+            root: root.to_owned(),
+        },
+        staging,
         freezer,
     };
-    // Whoever froze it before and could not let it go on.
-    copy.freezer.thaw().map_err(LiveError::Freeze)?;
     let mut last = TreePath::default();
     for attempts in 1..=MOST_ATTEMPTS {
         let result = copy.attempt(attempts, progress);
@@ -124,7 +135,7 @@ pub(crate) fn pack_live(
 
 struct LiveCopy<'a> {
     packer: Packer<'a>,
-    root: PathBuf,
+    now: Now,
     staging: Staging,
     freezer: &'a mut dyn Freezer,
 }
@@ -160,23 +171,16 @@ impl LiveCopy<'_> {
 
     /// Packs while the daemon runs.
     fn ahead(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(Look, Round), LiveError> {
-        let now = self.now();
         let mut rounds = 0;
         loop {
             // Looked at first: what changes during the round must show.
             let mounts = self.freezer.mounts().map_err(LiveError::Freeze)?;
             let look = self.look(&mounts);
-            let round = self.packer.ahead(&now, progress)?;
+            let round = self.packer.ahead(&self.now, progress)?;
             rounds += 1;
             if round.tar_bytes < LITTLE_BYTES || rounds == MOST_ROUNDS {
                 return Ok((look, round));
             }
-        }
-    }
-
-    fn now(&self) -> Now {
-        Now {
-            root: self.root.clone(),
         }
     }
 
@@ -185,13 +189,12 @@ impl LiveCopy<'_> {
         self.staging.clear();
         let mut rest = Rest::default();
         // They move under our hands; only the bytes count here.
-        let _moved = self.stage_rest(&TreePath::default(), &self.now(), &mut rest);
+        let _moved = self.stage_rest(&TreePath::default(), &mut rest);
         let _later = self.staging.sync();
         self.staging.clear();
     }
 
     fn look(&self, mounts: &Mounts) -> Look {
-        let now = self.now();
         let mut look = Look::default();
         for folder in self.snapshotters() {
             let Some(known) = self.snapshots(&folder) else {
@@ -201,7 +204,7 @@ impl LiveCopy<'_> {
                 let path = folder.child(b"snapshots").child(&name);
                 if !snapshot.is_committed
                     && snapshot.has_parent
-                    && let Some(times) = at_rest(&now, &path, mounts)
+                    && let Some(times) = at_rest(&self.now, &path, mounts)
                 {
                     look.insert(path, times);
                 }
@@ -212,20 +215,19 @@ impl LiveCopy<'_> {
 
     /// Returns the directories that hold a snapshotter's database and its snapshots.
     fn snapshotters(&self) -> Vec<TreePath> {
-        let now = self.now();
-        let workers = now.names(&TreePath::default()).unwrap_or_default();
+        let workers = self.now.names(&TreePath::default()).unwrap_or_default();
         let folders = workers.iter().map(|worker| {
             let worker = TreePath::default().child(worker);
             worker.child(b"snapshots")
         });
         folders
-            .filter(|folder| now.look(&folder.child(DATABASE)).is_ok())
+            .filter(|folder| self.now.look(&folder.child(DATABASE)).is_ok())
             .collect()
     }
 
     /// Reads a snapshotter's database; `None` if it cannot be read, or changed while it was read.
     fn snapshots(&self, folder: &TreePath) -> Option<HashMap<Vec<u8>, Snapshot>> {
-        let path = folder.child(DATABASE).below(&self.root);
+        let path = folder.child(DATABASE).below(&self.now.root);
         (0..5).find_map(|_| {
             // One read, as quick as can be: a page that changes meanwhile spoils it.
             let bytes = std::fs::read(&path).ok()?;

@@ -214,6 +214,9 @@ impl<R: Read> TarReader<R> {
         if entry.mode > 0o7777 {
             return Err(absurd("mode"));
         }
+        if matches!(entry.kind, Kind::HardLink { .. }) && !entry.xattrs.is_empty() {
+            return Err(absurd("attribute"));
+        }
         (self.left, self.fill) = (size, padding(size));
         if is_sparse {
             let full = records

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::frame::{FrameReader, FrameWriter, Tag, WireError, number, unexpected};
 use crate::archive::Archive;
 use crate::digest::{Digest, Hasher};
-use crate::list::{self, FileRecord};
+use crate::list::Lines;
 use crate::live::{Running, pack_live};
 use crate::manifest::{SegmentRecord, TreeRecord};
 use crate::pack::{Ending, PackOptions, Progress, pack};
@@ -140,16 +140,16 @@ pub fn pack_to(
     })
 }
 
-/// Packs a state into `out` while its daemon runs. `staging` is an empty file in which contents may be set aside.
+/// Packs a state into `out` while its daemon runs. Contents may be set aside in a file of no name in `folder`.
 pub fn pack_live_to(
     running: Running<'_>,
     options: &PackOptions,
-    staging: File,
+    folder: &Path,
     input: &mut dyn Read,
     out: impl Write + Send,
 ) -> Result<(), String> {
     tell_packing(input, out, |sink, progress| {
-        let packed = pack_live(running, options, (sink, staging), progress);
+        let packed = pack_live(running, options, (sink, folder), progress);
         packed.map_err(|error| chain(&error))
     })
 }
@@ -308,7 +308,7 @@ struct SegmentFrames<'a, R> {
 }
 
 impl<R: Read> Segments for FromFrames<R> {
-    fn next(&mut self, _: &SegmentRecord) -> io::Result<(Vec<FileRecord>, Box<dyn Read + '_>)> {
+    fn next(&mut self, _: &SegmentRecord) -> io::Result<(Lines, Box<dyn Read + '_>)> {
         let tag = self
             .frames
             .read(&mut self.bytes)
@@ -317,7 +317,7 @@ impl<R: Read> Segments for FromFrames<R> {
             return Err(io::Error::other(unexpected(tag, &self.bytes)));
         }
         let (_, frame) = number(tag, &self.bytes).map_err(io::Error::other)?;
-        let files = list::unpack(frame)?;
+        let files = Lines::new(frame.to_vec())?;
         self.bytes.clear();
         Ok((
             files,

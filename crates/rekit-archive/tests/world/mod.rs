@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rekit_archive::{
-    ArchiveWriter, CompareOptions, Consistency, MetadataOfArchive, PackOptions, Rules,
-    write_listing,
+    ArchiveWriter, CompareOptions, Consistency, MetadataOfArchive, PackOptions, Rules, open,
+    verify, write_listing,
 };
 use rustix::fs::{FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use tempfile::TempDir;
@@ -56,6 +56,19 @@ pub(crate) fn listing(root: &Path) -> String {
         .fold(String::new(), |all, line| all + line + "\n")
 }
 
+/// Returns what stock tools see of a tree, sockets apart: `find`, `stat`, `getfattr`, `sha256sum`.
+pub(crate) fn stock_listing(root: &Path) -> String {
+    let script = "cd \"$0\"; export LC_ALL=C
+        find . ! -type s -printf '%p %y %m %U:%G %T@ %n %l\\0' | sort -z
+        find . -type f -printf '%p %s\\0' | sort -z
+        find . \\( -type b -o -type c \\) -print0 | sort -z | xargs -0r stat --printf '%n %t:%T\\0'
+        find . -type f -print0 | sort -z | xargs -0r sha256sum -z
+        find . ! -type s -print0 | sort -z | xargs -0r getfattr -h -d -m - -e hex";
+    let root = root.display().to_string();
+    let out = run("bash", &["-euo", "pipefail", "-c", script, &root]);
+    out.escape_ascii().to_string().replace("\\x00", "\n")
+}
+
 /// Compares two listings and shows the first line that differs.
 pub(crate) fn assert_same(one: &str, other: &str) {
     for (one, other) in one.lines().zip(other.lines()) {
@@ -76,14 +89,49 @@ pub(crate) fn archive(source: &Path, scratch: &Path, id: &str, rules: &Rules) ->
         )
         .expect("packs");
     writer.add_file("notes.txt", b"notes\n").expect("added");
-    let metadata = MetadataOfArchive {
-        consistency: Consistency::CleanStop,
-        metadata: serde_json::json!({"test": true}),
-    };
-    writer.finish(metadata).expect("finishes").path
+    writer.finish(clean_stop()).expect("finishes").path
 }
 
-fn attribute(path: &Path, name: &str, value: &[u8]) {
+/// Returns what a caller says of a state whose daemon had ended.
+pub(crate) fn clean_stop() -> MetadataOfArchive {
+    MetadataOfArchive {
+        consistency: Consistency::CleanStop,
+        metadata: serde_json::Value::Null,
+    }
+}
+
+/// Returns all files below a directory, sorted.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.append(&mut files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Returns true if the archive opens and verifies.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    open(path).is_ok_and(|archive| verify(&archive, &mut |_| {}).is_ok())
+}
+
+/// Returns the messages of an error and its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = [&text, ": ", &error.to_string()].concat();
+        cause = error.source();
+    }
+    text
+}
+
+pub(crate) fn attribute(path: &Path, name: &str, value: &[u8]) {
     lsetxattr(path, name, value, XattrFlags::empty())
         .unwrap_or_else(|error| panic!("{name} on {}: {error}", path.display()));
 }
@@ -102,7 +150,20 @@ pub(crate) fn node(path: &Path, kind: FileType, major: u32, minor: u32) {
 /// A tree with everything that a file system can hold.
 pub(crate) fn everything(root: &Path) {
     fs::create_dir_all(root.join("sub/deep")).expect("made");
+    modes(root);
+    names(root);
+    links(root);
+    devices(root);
+    attributes(root);
+    sparse(root);
+    times(root);
+}
+
+fn modes(root: &Path) {
     let at = |name: &str| root.join(name);
+    let set = |name: &str, mode| {
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).expect("set");
+    };
     fs::write(at("plain"), "plain").expect("written");
     fs::write(at("empty"), "").expect("written");
     for (mode, name) in [
@@ -110,43 +171,98 @@ pub(crate) fn everything(root: &Path) {
         (0o444, "m444"),
         (0o4755, "suid"),
         (0o6711, "sgid"),
+        (0o1644, "sticky"),
     ] {
         fs::write(at(name), name).expect("written");
         chown(at(name), Some(5), Some(3_000_000)).expect("owned");
-        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).expect("set");
+        set(name, mode);
     }
+    for (mode, name) in [
+        (0o000, "closed"),
+        (0o1777, "shared"),
+        (0o2755, "group"),
+        (0o755, "sub/empty"),
+    ] {
+        fs::create_dir(at(name)).expect("made");
+        chown(at(name), Some(70_000), Some(70_001)).expect("owned");
+        set(name, mode);
+    }
+    fs::write(at("closed/inside"), "x").expect("written");
+    fs::write(at("group/heir"), "x").expect("written");
     fs::write(at("big-owner"), "x").expect("written");
     chown(at("big-owner"), Some(2_100_000), Some(u32::MAX - 1)).expect("owned");
-    let long = format!("sub/{}/{}", "l".repeat(200), "n".repeat(250));
-    fs::create_dir(at(&long).parent().expect("has one")).expect("made");
-    fs::write(at(&long), "long").expect("written");
-    fs::hard_link(at(&long), at("sub/to-long")).expect("linked");
-    fs::write(root.join(OsStr::from_bytes(b"bytes-\xff\xfe\n%")), "bytes").expect("written");
+}
+
+fn names(root: &Path) {
+    let long = format!("sub/{}/{}", "l".repeat(200), "n".repeat(255));
+    let mut deep = root.join("sub/deep");
+    for _ in 0..19 {
+        deep.push("d".repeat(200));
+    }
+    fs::create_dir_all(&deep).expect("made");
+    fs::write(deep.join("bottom"), "deep").expect("written");
+    // More directories in each other than are kept open.
+    let nested = root.join("n/".repeat(400));
+    fs::create_dir_all(&nested).expect("made");
+    fs::write(nested.join("file"), "nested").expect("written");
+    let long = root.join(long);
+    fs::create_dir(long.parent().expect("has one")).expect("made");
+    fs::write(&long, "long").expect("written");
+    fs::hard_link(&long, root.join("sub/to-long")).expect("linked");
     let foreign = [&b"sub/\xff"[..], &[b'\xe9'; 150]].concat();
-    fs::write(root.join(OsStr::from_bytes(&foreign)), "foreign").expect("written");
-    fs::write(at("éüñ-utf8"), "text").expect("written");
-    fs::write(at("-n"), "dash").expect("written");
+    for name in [
+        &b"bytes-\xff\xfe\n%"[..],
+        &foreign,
+        "éüñ-utf8".as_bytes(),
+        b"-n",
+        b"--help",
+        b"new\nline",
+        b"\n",
+        b"back\\slash\\n",
+        b"trailing ",
+        b" leading",
+        b"tab\there\r",
+        b"*?[a]'\"$(x)",
+        b"a=b%3D",
+        b"...",
+    ] {
+        fs::write(root.join(OsStr::from_bytes(name)), name).expect("written");
+    }
+}
+
+fn links(root: &Path) {
+    let at = |name: &str| root.join(name);
     fs::hard_link(at("plain"), at("sub/deep/plain-too")).expect("linked");
     symlink("s".repeat(300), at("long-link")).expect("linked");
+    symlink("t/".repeat(2000), at("longest-link")).expect("linked");
+    symlink(OsStr::from_bytes(b"\xff\n \\"), at("foreign-link")).expect("linked");
     symlink("../outside", at("link")).expect("linked");
+    symlink("/", at("absolute-link")).expect("linked");
     lchown(at("link"), Some(12), Some(13)).expect("owned");
+    fs::hard_link(at("link"), at("sub/link-too")).expect("linked");
     attribute(&at("link"), "trusted.on-link", b"l\nl");
+}
+
+fn devices(root: &Path) {
+    let at = |name: &str| root.join(name);
     node(&at("whiteout"), FileType::CharacterDevice, 0, 0);
-    fs::hard_link(at("whiteout"), at("sub/whiteout-too")).expect("linked");
     node(&at("char"), FileType::CharacterDevice, 1, 3);
     node(&at("block"), FileType::BlockDevice, 259, 70_000);
-    attribute(&at("char"), "trusted.on-device", b"\x00\x01");
     node(&at("fifo"), FileType::Fifo, 0, 0);
+    for name in ["whiteout", "char", "block", "fifo"] {
+        fs::hard_link(at(name), at(&format!("sub/{name}-too"))).expect("linked");
+    }
+    attribute(&at("char"), "trusted.on-device", b"\x00\x01");
+    attribute(&at("fifo"), "trusted.on-fifo", b"f");
     node(&at("socket"), FileType::Socket, 0, 0);
-    attributes(root);
-    sparse(root);
-    times(root);
 }
 
 fn attributes(root: &Path) {
     let plain = root.join("plain");
     attribute(&plain, "user.newline", b"a\n12 path=/etc/shadow\nb");
     attribute(&plain, "user.empty", b"");
+    attribute(&plain, "user.nul", b"\0a\0\0b\0");
+    attribute(&plain, "user.\u{e9} \n", b"a name with a newline");
     attribute(&plain, "user.a=b%c", b"=");
     attribute(&plain, "user.large", &[b'v'; 2000]);
     attribute(&plain, "security.rekit", b"s");
@@ -162,16 +278,24 @@ fn attributes(root: &Path) {
 }
 
 fn sparse(root: &Path) {
-    let file = File::create(root.join("sparse")).expect("made");
-    file.set_len(100 << 20).expect("set");
-    file.write_all_at(&[7; 10_000], 1 << 20).expect("written");
-    file.write_all_at(b"end", 70 << 20).expect("written");
-    File::create(root.join("all-hole"))
-        .expect("made")
-        .set_len(5_000_001)
-        .expect("set");
-    let tail = File::create(root.join("hole-then-data")).expect("made");
-    tail.write_all_at(b"tail", 64 << 20).expect("written");
+    let file = |name: &str, size: u64, data: &[(u64, &[u8])]| {
+        let file = File::create(root.join(name)).expect("made");
+        file.set_len(size).expect("set");
+        for (offset, bytes) in data {
+            file.write_all_at(bytes, *offset).expect("written");
+        }
+    };
+    file(
+        "sparse",
+        100 << 20,
+        &[(1 << 20, &[7; 10_000]), (70 << 20, b"end")],
+    );
+    file("all-hole", 5_000_001, &[]);
+    file("hole-then-data", 0, &[(64 << 20, b"tail")]);
+    file("data-then-hole", 9 << 20, &[(0, &[1; 5000])]);
+    file("hole-in-the-middle", 0, &[(0, b"head"), (4 << 20, b"tail")]);
+    let pieces: Vec<(u64, &[u8])> = (0..500).map(|at| (at << 14, &b"piece"[..])).collect();
+    file("many-holes", 9 << 20, &pieces);
 }
 
 fn times(root: &Path) {
@@ -181,6 +305,10 @@ fn times(root: &Path) {
         ("@-1.5", "empty"),
         ("@-100", "m444"),
         ("@9999999999.123456789", "suid"),
+        ("@15000000000.999999999", "m0"),
+        ("@-2147483648", "sgid"),
+        ("@-0.000000001", "fifo"),
+        ("@16.5", "closed"),
         ("@12.5", "link"),
         ("@13.25", "sub/deep"),
         ("@14.125", "sub"),
@@ -262,6 +390,28 @@ pub(crate) fn overlay(layer: &Path, act: impl FnOnce(&Path)) {
     );
     act(&at("merged"));
     run("umount", &[&merged]);
+}
+
+/// A tmpfs of its own, unmounted at the end.
+pub(crate) struct Disk(PathBuf);
+
+impl Disk {
+    pub(crate) fn mount(at: &Path, options: &str) -> Self {
+        fs::create_dir_all(at).expect("made");
+        let path = at.display().to_string();
+        run("mount", &["-t", "tmpfs", "-o", options, "tmpfs", &path]);
+        Self(at.to_owned())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        run("umount", &["-l", &self.0.display().to_string()]);
+    }
 }
 
 /// Plants one thing; each returns the path if it can be linked to.
