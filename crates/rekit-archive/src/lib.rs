@@ -63,7 +63,10 @@ pub use pack::{Changes, Ending, PackError, PackOptions, Progress, pack};
 pub use path::{PathError, TreePath};
 pub use pool::sweep;
 pub use removal::{removable_bytes, remove};
-pub use rules::{Rule, Rules, Treatment, buildkit_state_rules, plain_rules};
+pub use rules::{
+    Rule, Rules, Treatment, buildkit_state_rules, engine_layers_rules, engine_parts_rules,
+    plain_rules,
+};
 pub use segment::SegmentError;
 pub use sink::{NewSegment, Next, Sealed, Sink, StreamWriter};
 pub use tar::ReadError;

@@ -133,6 +133,81 @@ pub fn buildkit_state_rules() -> Rules {
     }
 }
 
+/// Returns the rules for the folder in which a graph driver of an engine keeps its layers.
+pub fn engine_layers_rules() -> Rules {
+    let rule = |pattern, treatment, reason| Rule {
+        pattern,
+        treatment,
+        reason,
+    };
+    Rules {
+        name: "engine-layers",
+        databases: &[],
+        rules: vec![
+            rule(
+                "*/work/work",
+                Treatment::SkipContents,
+                "scratch of overlay mounts",
+            ),
+            rule("*", Treatment::OwnSegment, "layer"),
+        ],
+    }
+}
+
+/// Returns the rules for the other folders of an engine's cache: its BuildKit, its image store, its containerd.
+pub fn engine_parts_rules() -> Rules {
+    use Treatment::{Group, OwnSegment, SkipContents};
+    let rule = |pattern, treatment, reason| Rule {
+        pattern,
+        treatment,
+        reason,
+    };
+    Rules {
+        name: "engine-parts",
+        databases: &[
+            "cache.db",
+            "history.db",
+            "history_c8d.db",
+            "metadata_v2.db",
+            "containerdmeta.db",
+            "snapshots.db",
+            "*/metadata_v2.db",
+            "daemon/io.containerd.metadata.v1.bolt/meta.db",
+            "daemon/io.containerd.snapshotter.v1.*/metadata.db",
+        ],
+        rules: vec![
+            rule("net", SkipContents, "network state, recreated"),
+            rule(
+                "executor",
+                SkipContents,
+                "files of running steps, recreated",
+            ),
+            rule("content/ingest", SkipContents, "unfinished downloads"),
+            rule("content/blobs/sha256", Group, "blobs"),
+            rule(
+                "daemon/io.containerd.content.v1.content/ingest",
+                SkipContents,
+                "unfinished downloads",
+            ),
+            rule(
+                "daemon/io.containerd.content.v1.content/blobs/sha256",
+                Group,
+                "blobs",
+            ),
+            rule(
+                "daemon/io.containerd.snapshotter.v1.*/snapshots/*/work/work",
+                SkipContents,
+                "scratch of overlay mounts",
+            ),
+            rule(
+                "daemon/io.containerd.snapshotter.v1.*/snapshots/*",
+                OwnSegment,
+                "snapshot",
+            ),
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    engine_cache::EnginePlace,
     name::{ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, VolumeName},
     plan::Plan,
     socket::DeadSocket,
@@ -28,6 +29,7 @@ pub struct ByHand {
 }
 
 /// Returns how a step of a plan is taken back by hand.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of undo")]
 pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
     let home = &plan.home;
     match undo {
@@ -76,6 +78,11 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
             }
         }
         Undo::ForgetMounts { place, known, .. } => forget_mounts(&place.builder, known),
+        Undo::StartEngine { engine } => start_engine(engine),
+        Undo::StopEngine { engine } => stop_engine(engine),
+        Undo::RestoreEngine { engine, archive } => {
+            restore_engine(engine, &archive_path(plan, archive))
+        }
         Undo::EmptyFolder {
             path,
             source,
@@ -86,6 +93,61 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
             volume,
             archive,
         } => remove_restored(host, volume, &archive_path(plan, archive)),
+    }
+}
+
+fn start_engine(engine: &EnginePlace) -> ByHand {
+    let docker = docker(&engine.host);
+    let mut commands = vec![
+        format!("{docker} version > /dev/null 2>&1 || {}", engine.start),
+        format!(
+            "timeout {READY_SECONDS} sh -c 'until {docker} version > /dev/null 2>&1; do sleep 1; done'"
+        ),
+    ];
+    let running = engine.running.iter();
+    commands.extend(running.map(|it| format!("{docker} start {}", it.name)));
+    ByHand {
+        commands,
+        proof: vec![format!("{docker} version")],
+    }
+}
+
+fn stop_engine(engine: &EnginePlace) -> ByHand {
+    let docker = docker(&engine.host);
+    ByHand {
+        commands: vec![format!(
+            "! {docker} version > /dev/null 2>&1 || {}",
+            engine.stop
+        )],
+        proof: vec![format!("! {docker} version")],
+    }
+}
+
+fn restore_engine(engine: &EnginePlace, archive: &HostPath) -> ByHand {
+    let mut commands = vec![format!(
+        "(cd {} && sha256sum --quiet -c SHA256SUMS)",
+        quoted(archive)
+    )];
+    for part in engine.layers.parts() {
+        let (place, tree) = (
+            engine.data_root.join(part),
+            archive.join("trees").join(part),
+        );
+        let (place, tree) = (quoted(&place), quoted(&tree));
+        commands.push(format!("rm -rf {place}"));
+        commands.push(format!(
+            "if [ -e {tree} ]; then mkdir {place} && find {tree} -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat | zstd -dcq \
+             | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}; fi"
+        ));
+    }
+    let id = quoted(&archive.join("engine-id"));
+    let place = quoted(&engine.data_root.join("engine-id"));
+    commands.push(format!(
+        "if [ -e {id} ]; then install -m 0600 {id} {place}; fi"
+    ));
+    ByHand {
+        commands,
+        proof: vec![format!("test -e {place}")],
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    engine_cache::EnginePlace,
     name::ArchiveId,
     plan::Plan,
     step::{Action, BootState, Step, StepId},
@@ -89,6 +90,20 @@ pub enum PlanFault {
         /// The container.
         container: String,
     },
+    /// A step that needs its engine stopped, without a stop before it.
+    #[error("step {step} `{kind}` needs its engine stopped, but no earlier step stops it")]
+    EngineRuns {
+        /// The step.
+        step: StepId,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// A stop of an engine that no later step starts.
+    #[error("step {step} stops an engine, but no later step starts it")]
+    EngineStays {
+        /// The step.
+        step: StepId,
+    },
     /// A node that is made twice.
     #[error("step {step} makes node `{node}` a second time")]
     Twice {
@@ -127,6 +142,7 @@ pub fn check(plan: Plan) -> Result<CheckedPlan, Vec<PlanFault>> {
     check_proofs(&plan.steps, &mut faults);
     check_stops(&plan.steps, &mut faults);
     check_switches(&plan.steps, &mut faults);
+    check_engines(&plan.steps, &mut faults);
     if faults.is_empty() {
         Ok(CheckedPlan(plan))
     } else {
@@ -148,6 +164,7 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
             | Action::CopyState { archive, .. }
             | Action::ExportMounts { archive, .. }
             | Action::ArchiveFolder { archive, .. }
+            | Action::ArchiveEngine { archive, .. }
             | Action::SaveConfiguration { archive, .. } => {
                 copied.retain(|known| *known != archive);
                 if matches!(step.action, Action::CopyState { .. }) {
@@ -175,7 +192,12 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
                     archive: archive.clone(),
                 });
             }
-            Action::RemoveVolume {
+            Action::RestoreEngine {
+                before: archive,
+                verified_by,
+                ..
+            }
+            | Action::RemoveVolume {
                 archive,
                 verified_by,
                 ..
@@ -229,6 +251,29 @@ fn check_stops(steps: &[Step], faults: &mut Vec<PlanFault>) {
             }
             _ => {}
         }
+    }
+}
+
+/// The cache of an engine is archived and replaced only between its stop and its start, and no plan ends with an engine stopped.
+fn check_engines(steps: &[Step], faults: &mut Vec<PlanFault>) {
+    let mut stopped: Option<(StepId, &EnginePlace)> = None;
+    for step in steps {
+        match &step.action {
+            Action::StopEngine { engine, .. } => stopped = Some((step.id, engine)),
+            Action::StartEngine { engine } => stopped = stopped.filter(|(_, it)| *it != engine),
+            Action::ArchiveEngine { engine, .. } | Action::RestoreEngine { engine, .. }
+                if stopped.is_none_or(|(_, it)| it != engine) =>
+            {
+                faults.push(PlanFault::EngineRuns {
+                    step: step.id,
+                    kind: step.action.kind(),
+                });
+            }
+            _ => {}
+        }
+    }
+    if let Some((step, _)) = stopped {
+        faults.push(PlanFault::EngineStays { step });
     }
 }
 

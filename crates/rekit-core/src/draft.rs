@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
+    engine_cache::EnginePlace,
     goal::DrainGoal,
     inventory::{Engine, HostContainer, HostVolume, Inventory},
     name::{ArchiveId, ContainerName, HostId, HostPath, NameError, NodeName, RunId},
@@ -34,6 +35,15 @@ impl Patience {
             grace_seconds: goal.grace_seconds.unwrap_or(GRACE_SECONDS),
             limit_seconds: goal.limit_seconds.unwrap_or(LIMIT_SECONDS),
             cut,
+        }
+    }
+
+    /// Returns the step that stops an engine once no build runs on it.
+    pub fn stop_engine(self, engine: &EnginePlace) -> Action {
+        Action::StopEngine {
+            engine: engine.clone(),
+            limit_seconds: self.limit_seconds,
+            cut: self.cut,
         }
     }
 }

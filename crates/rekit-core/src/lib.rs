@@ -6,6 +6,7 @@ pub mod check;
 pub mod config;
 pub mod doctor;
 pub mod draft;
+pub mod engine_cache;
 pub mod event;
 pub mod fact;
 pub mod finalize;

@@ -17,7 +17,7 @@ use crate::{
 /// What is kept although nothing needs it. An archive goes only if no part of the rule keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The newest this many of each volume, and of the configuration.
+    /// The newest this many of each volume, folder, builder and engine, and of the configuration.
     pub newest: Option<usize>,
     /// All that are younger than this.
     pub younger_than: Option<SignedDuration>,
@@ -28,8 +28,8 @@ pub struct Rule {
 pub struct Candidate {
     /// Its id.
     pub id: ArchiveId,
-    /// The volume that its state was in; `None`: configuration.
-    pub volume: Option<String>,
+    /// What it is an archive of; `None`: it cannot be told.
+    pub subject: Option<String>,
     /// When it was completed.
     pub made: Timestamp,
     /// Whether it is whole, or just what a writer that was killed left.
@@ -149,9 +149,12 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::ArchiveFolder { archive, .. } => own(plan, folder).then(|| archive.clone()),
+        Action::ArchiveFolder { archive, .. } | Action::ArchiveEngine { archive, .. } => {
+            own(plan, folder).then(|| archive.clone())
+        }
         Action::ImportMounts { source, .. }
         | Action::RestoreFolder { source, .. }
+        | Action::RestoreEngine { source, .. }
         | Action::BringFile { source, .. } => from(source, folder),
         Action::BootNode { state, .. } => match state.as_ref()? {
             BootState::Archived { source } => from(source, folder),
@@ -163,9 +166,9 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
 
 fn named_by_undo(undo: &Undo, plan: &Plan, folder: &HostPath) -> Option<ArchiveId> {
     match undo {
-        Undo::RestoreVolume { archive, .. } | Undo::RemoveRestored { archive, .. } => {
-            own(plan, folder).then(|| archive.clone())
-        }
+        Undo::RestoreVolume { archive, .. }
+        | Undo::RemoveRestored { archive, .. }
+        | Undo::RestoreEngine { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Undo::RemoveNode { state, .. } => from(state.as_ref()?, folder),
         Undo::EmptyFolder { source, .. } => from(source, folder),
         _ => None,
@@ -192,7 +195,7 @@ pub fn choose(mut archives: Vec<Candidate>, pins: &Pins, rule: Rule, now: Timest
     let mut seen: BTreeMap<Option<String>, usize> = BTreeMap::new();
     let mut choice = Choice::default();
     for archive in archives {
-        let count = seen.entry(archive.volume.clone()).or_default();
+        let count = seen.entry(archive.subject.clone()).or_default();
         if archive.state == Readable::Whole {
             *count += 1;
         }
@@ -252,10 +255,10 @@ mod tests {
 
     const NOW: &str = "2026-11-23T08:00:00Z";
 
-    fn archive(id: &str, volume: Option<&str>, made: &str, state: Readable) -> Candidate {
+    fn archive(id: &str, subject: Option<&str>, made: &str, state: Readable) -> Candidate {
         Candidate {
             id: id.parse().unwrap(),
-            volume: volume.map(str::to_owned),
+            subject: subject.map(str::to_owned),
             made: made.parse().unwrap(),
             state,
         }

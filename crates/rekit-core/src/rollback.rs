@@ -86,7 +86,11 @@ impl WayBack<'_> {
             | Undo::RemoveRestored { .. }
             // More cache does no harm, and makes no generation.
             | Undo::ForgetMounts { .. }
-            | Undo::EmptyFolder { .. } => {}
+            | Undo::EmptyFolder { .. }
+            | Undo::RestoreEngine { .. }
+            // An engine that a finished run stopped, it started too.
+            | Undo::StartEngine { .. }
+            | Undo::StopEngine { .. } => {}
             Undo::RestoreFile {
                 path,
                 store,

@@ -114,8 +114,12 @@ fn way_back(action: &Action) -> &'static str {
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
         | Action::ExportMounts { .. }
-        | Action::ArchiveFolder { .. } => "the archive may stay; it only takes room",
+        | Action::ArchiveFolder { .. }
+        | Action::ArchiveEngine { .. } => "the archive may stay; it only takes room",
         Action::ImportMounts { .. } => "the cache mounts that it made are pruned",
+        Action::StopEngine { .. } => "the engine is started again, with what ran on it",
+        Action::StartEngine { .. } => "the engine is stopped again",
+        Action::RestoreEngine { .. } => "the engine's cache comes back from the archive of before",
         Action::RestoreFolder { .. } => "the folder is emptied again; its archive stays",
         Action::BootNode { .. } => "the new node is stopped and kept",
         Action::RewriteRecord { .. }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
     name::{
@@ -258,6 +259,38 @@ pub enum Action {
         source: StateSource,
         /// The folder, which must be absent or empty.
         folder: CacheFolder,
+    },
+    /// Stops an engine, with every container on it, once no build runs there.
+    StopEngine {
+        /// The engine.
+        engine: EnginePlace,
+        /// Seconds to wait for running builds at most.
+        limit_seconds: u32,
+        /// Whether builds that still run then are cut; else the run stops.
+        cut: bool,
+    },
+    /// Starts an engine and the containers that ran on it.
+    StartEngine {
+        /// The engine.
+        engine: EnginePlace,
+    },
+    /// Archives the cache of a stopped engine, with the layers and images that it hangs on.
+    ArchiveEngine {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The engine.
+        engine: EnginePlace,
+    },
+    /// Puts the archived cache of an engine in the place of its present one, which was archived before.
+    RestoreEngine {
+        /// The archive.
+        source: StateSource,
+        /// The engine, stopped.
+        engine: EnginePlace,
+        /// The archive of what is there now.
+        before: ArchiveId,
+        /// The step of this plan that verified it.
+        verified_by: StepId,
     },
     /// Brings a file back as an archive of configuration holds it.
     BringFile {

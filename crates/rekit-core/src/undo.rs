@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    engine_cache::EnginePlace,
     name::{
         ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, NodeName, Platform, RunId,
         VolumeName,
@@ -132,6 +133,23 @@ pub enum Undo {
         source: StateSource,
         /// Whether the folder goes too: it was not there.
         remove: bool,
+    },
+    /// Starts an engine and the containers that ran on it.
+    StartEngine {
+        /// The engine.
+        engine: EnginePlace,
+    },
+    /// Stops an engine that the step started.
+    StopEngine {
+        /// The engine.
+        engine: EnginePlace,
+    },
+    /// Puts the cache of a stopped engine back as it was archived before the step.
+    RestoreEngine {
+        /// The engine.
+        engine: EnginePlace,
+        /// The archive.
+        archive: ArchiveId,
     },
     /// Removes the cache mounts that an import made.
     ForgetMounts {

@@ -7,6 +7,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -49,9 +50,16 @@ impl Engine {
             )?;
         }
         add_namespace(&self.namespace)?;
+        text(&mut self.command())?;
+        self.wait()
+    }
+
+    /// Returns the command that starts the engine, detached.
+    fn command(&self) -> Command {
         // `nsenter` and not `ip netns exec`: that would hide the cgroup mounts.
         let mut command = detached(&self.namespace, &self.folder.join("log"));
-        command.arg("dockerd").arg("--config-file").arg(config);
+        command.arg("dockerd").arg("--config-file");
+        command.arg(self.folder.join("daemon.json"));
         command
             .arg("--data-root")
             .arg(self.folder.join("data"))
@@ -71,8 +79,24 @@ impl Engine {
                 self.prefix.join("usr/sbin").display()
             ),
         );
-        text(&mut command)?;
-        self.wait()
+        command
+    }
+
+    /// Returns the shell commands that stop the engine and start it again, as a service manager would.
+    pub(crate) fn shell_commands(&self) -> (String, String) {
+        let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        let command = self.command();
+        let variables = command.get_envs().filter_map(|(name, value)| {
+            Some(format!("{}={}", name.to_string_lossy(), quoted(value?)))
+        });
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let start = ["env".to_owned(), "-i".to_owned()]
+            .into_iter()
+            .chain(variables)
+            .chain(words.map(quoted));
+        let start: Vec<_> = start.collect();
+        let pid = quoted(self.folder.join("pid").as_os_str());
+        (format!("kill -TERM $(cat {pid})"), start.join(" "))
     }
 
     /// Returns the process id of the engine, if it runs.

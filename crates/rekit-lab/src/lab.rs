@@ -251,6 +251,11 @@ impl Lab {
         self.engine()?.stop()
     }
 
+    /// Returns the shell commands that stop the engine and start it again.
+    pub fn engine_commands(&self) -> Result<(String, String)> {
+        Ok(self.engine()?.shell_commands())
+    }
+
     /// Starts the engine again after [`stop_engine`](Self::stop_engine).
     pub fn start_engine(&self) -> Result<()> {
         self.engine()?.start(self.options().image_store)

@@ -39,7 +39,7 @@ pub struct StoredArchive {
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `configuration`, `state`, `cache-export` or `cache-mounts`.
+    /// `configuration`, `state`, `cache-export`, `cache-mounts` or `engine-cache`.
     pub kind: String,
     /// The volume that the state was in; `None`: it was in a folder, or the archive holds no state.
     pub volume: Option<String>,
@@ -53,6 +53,25 @@ pub struct Content {
     pub bytes: u64,
     /// Bytes on disk, those included that it shares with other archives.
     pub packed_bytes: u64,
+}
+
+impl Content {
+    /// Returns what it is an archive of; later archives of the same follow it.
+    pub fn subject(&self) -> String {
+        let place = [
+            ("volume", &self.volume),
+            ("folder", &self.folder),
+            ("builder", &self.builder),
+        ];
+        let mut places = place
+            .iter()
+            .filter_map(|(word, name)| Some((word, name.as_ref()?)));
+        let kind = self.kind.replace('-', " ");
+        match places.next() {
+            Some((word, name)) => format!("{kind} of {word} {name}"),
+            None => kind,
+        }
+    }
 }
 
 /// Returns the archives below a home, by id. What is not whole is among them, with the reason.
@@ -134,7 +153,7 @@ pub fn folder(content: &Content) -> Option<CacheFolder> {
 pub struct Detail {
     /// Its id.
     pub id: String,
-    /// `configuration`, `state`, `cache-export` or `cache-mounts`.
+    /// `configuration`, `state`, `cache-export`, `cache-mounts` or `engine-cache`.
     pub kind: String,
     /// When it was completed, by the clock of the disk that it lies on.
     pub made: Option<Timestamp>,

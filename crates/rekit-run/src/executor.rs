@@ -306,11 +306,16 @@ impl<'a> Run<'a> {
 
     /// Returns why a removal must not be: its archive was not verified in this run, or was written to since.
     async fn unproven<W: ChangeWorld>(&self, step: StepId, world: &W) -> Option<Turn> {
-        let Action::RemoveVolume {
+        let (Action::RemoveVolume {
             verified_by,
             archive,
             ..
-        } = &self.step(step).action
+        }
+        | Action::RestoreEngine {
+            verified_by,
+            before: archive,
+            ..
+        }) = &self.step(step).action
         else {
             return None;
         };

@@ -78,15 +78,14 @@ fn candidate(stored: StoredArchive) -> Candidate {
         .path
         .extension()
         .is_some_and(|extension| extension == "partial");
-    let (volume, state) = match stored.content {
+    let (subject, state) = match stored.content {
         _ if begun => (None, Readable::Begun),
-        // Cache mounts of one builder follow each other as states of one volume do.
-        Ok(content) => (content.volume.or(content.builder), Readable::Whole),
+        Ok(content) => (Some(content.subject()), Readable::Whole),
         Err(why) => (None, Readable::Damaged(why)),
     };
     Candidate {
         id: stored.id,
-        volume,
+        subject,
         made: stored.made.unwrap_or_default(),
         state,
     }

@@ -103,6 +103,12 @@ pub enum SessionError {
     /// A file that was named is not in the archive.
     #[error("the archive holds no `{0}`")]
     NotArchived(HostPath),
+    /// An engine cannot be stopped for its cache.
+    #[error(transparent)]
+    NoEnginePlace(#[from] crate::engine_cache::NoEnginePlace),
+    /// An engine cannot get an archived cache.
+    #[error(transparent)]
+    NoEngineRestore(#[from] rekit_core::engine_cache::NoEngineRestore),
     /// A builder cannot get cache mounts.
     #[error(transparent)]
     NoMountRestore(#[from] NoMountRestore),
@@ -421,7 +427,7 @@ impl Session<'_> {
         Ok(states)
     }
 
-    fn ground<'b>(
+    pub(crate) fn ground<'b>(
         &self,
         inventory: &'b Inventory,
         files: &'b BTreeMap<HostPath, FileState>,

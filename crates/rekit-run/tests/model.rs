@@ -20,6 +20,7 @@ use std::{
 use rekit_core::{
     by_hand::by_hand,
     check::{CheckedPlan, check},
+    engine_cache::{EnginePlace, Layers, RunningContainer},
     event::Event,
     folders::{CacheFolder, FolderContent},
     mounts::{ArchivedMount, CacheMount, MountOptions},
@@ -37,7 +38,7 @@ use rekit_core::{
 use rekit_run::{
     executor::{DriveEnd, DriveError, Run},
     journal::{JournalError, MemoryJournal},
-    world::fake::{FakeWorld, Fault},
+    world::fake::{FakeArchive, FakeEngine, FakeWorld, Fault},
 };
 
 const RECORD: &[u8] =
@@ -522,6 +523,7 @@ fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
         world.trees.clone(),
         world.sockets.clone(),
         world.mounts.clone(),
+        world.engines.clone(),
     )
 }
 
@@ -930,6 +932,71 @@ fn every_restore_of_a_folder_or_a_file_ends_complete_or_as_before() {
     let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert_eq!(point.world.trees, start.trees);
+}
+
+#[test]
+fn every_restore_of_an_engines_cache_ends_with_the_engine_at_work() {
+    let mut start = machine();
+    let host: HostId = name("unix:///b");
+    start.add_volume(&host, &name("guest"), Some("guest"), [].into());
+    start.add_container(&host, &name("guest"), &name("guest"), true, [].into());
+    let new = FakeEngine {
+        runs: true,
+        cache: Some("new".to_owned()),
+    };
+    start.engines.insert(host.clone(), new);
+    let archived = FakeArchive {
+        whole: true,
+        content: "archived".to_owned(),
+        damaged: false,
+    };
+    start.archives.insert(name("engine"), archived);
+    let guest = &start.containers[&(host.clone(), name("guest"))];
+    let engine = EnginePlace {
+        host: host.clone(),
+        version: "1.0".to_owned(),
+        data_root: path("/d"),
+        layers: Layers::Containerd {},
+        stop: "stop".to_owned(),
+        start: "start".to_owned(),
+        running: vec![RunningContainer {
+            id: guest.facts.id.clone(),
+            name: name("guest"),
+        }],
+    };
+    let restored = plan(
+        Purpose::Restore,
+        vec![
+            Action::StopEngine {
+                engine: engine.clone(),
+                limit_seconds: 2,
+                cut: false,
+            },
+            Action::ArchiveEngine {
+                archive: name("before"),
+                engine: engine.clone(),
+            },
+            Action::VerifyArchive {
+                archive: name("before"),
+            },
+            Action::RestoreEngine {
+                source: StateSource {
+                    archive: path("/h/archives/engine"),
+                    identity: Digest::of(b"archived"),
+                },
+                engine: engine.clone(),
+                before: name("before"),
+                verified_by: StepId(3),
+            },
+            Action::StartEngine { engine },
+        ],
+    );
+    let (states, done) = search(&restored, &start, &MemoryJournal::default(), 2);
+    println!("engine: {states} states");
+    let engine = &done.world.engines[&host];
+    assert!(engine.runs, "the engine stands");
+    assert_eq!(engine.cache.as_deref(), Some("archived"));
+    assert!(done.world.containers[&(host, name("guest"))].facts.running);
 }
 
 #[test]

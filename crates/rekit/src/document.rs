@@ -223,7 +223,8 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
         Action::ArchiveState { archive, .. }
         | Action::CopyState { archive, .. }
         | Action::ExportMounts { archive, .. }
-        | Action::ArchiveFolder { archive, .. } => Some((step.id, archive, true)),
+        | Action::ArchiveFolder { archive, .. }
+        | Action::ArchiveEngine { archive, .. } => Some((step.id, archive, true)),
         Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
         _ => None,
     });
@@ -369,9 +370,11 @@ pub(crate) struct Archive {
     pub(crate) complete: bool,
     /// Why it is not complete, or cannot be read.
     pub(crate) fault: Option<String>,
-    /// `configuration`, `state` or `cache-mounts`.
+    /// `configuration`, `state`, `cache-export`, `cache-mounts` or `engine-cache`.
     pub(crate) kind: Option<String>,
     pub(crate) volume: Option<String>,
+    /// What it is an archive of, in words.
+    pub(crate) subject: Option<String>,
     pub(crate) files: Option<u64>,
     pub(crate) bytes: Option<u64>,
     pub(crate) packed_bytes: Option<u64>,
@@ -391,6 +394,7 @@ impl From<StoredArchive> for Archive {
             fault,
             kind: content.map(|content| content.kind.clone()),
             volume: content.and_then(|content| content.volume.clone()),
+            subject: content.map(Content::subject),
             files: content.map(|content| content.files),
             bytes: content.map(|content| content.bytes),
             packed_bytes: content.map(|content| content.packed_bytes),
@@ -430,7 +434,8 @@ pub(crate) struct Pruned {
 #[derive(Debug, Serialize)]
 pub(crate) struct PrunedArchive {
     pub(crate) id: ArchiveId,
-    pub(crate) volume: Option<String>,
+    /// What it is an archive of, in words; `None`: it was never completed.
+    pub(crate) subject: Option<String>,
     /// Bytes on disk, those included that other archives share; `None`: it was never completed.
     pub(crate) packed_bytes: Option<u64>,
 }

@@ -2,8 +2,13 @@
 
 use std::error::Error;
 
-use rekit_core::{check::PlanFault, fact::words, reinstall::NoPlan, rollback::NoWayBack};
-use rekit_run::{journal::HomeError, session::SessionError, world::WorldError};
+use rekit_core::{
+    check::PlanFault, engine_cache::NoEngineRestore, fact::words, reinstall::NoPlan,
+    rollback::NoWayBack,
+};
+use rekit_run::{
+    engine_cache::NoEnginePlace, journal::HomeError, session::SessionError, world::WorldError,
+};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -131,6 +136,8 @@ impl From<SessionError> for Failure {
                 .then("`rekit inventory` lists builders and caches; a folder is named by its path"),
             SessionError::NotArchived(_) => Self::of(Exit::Misuse, "not-archived", &error)
                 .then("without FILE all that is gone comes back; `RESTORE.md` in the archive lists its files"),
+            SessionError::NoEnginePlace(error) => no_engine_place(&error),
+            SessionError::NoEngineRestore(error) => no_engine_restore(&error),
             SessionError::NoMountRestore(_) => Self::of(Exit::Misuse, "no-restore", &error)
                 .then("name another builder with --builder"),
             SessionError::World(error) => world(&error),
@@ -163,6 +170,28 @@ fn no_plan(error: &NoPlan) -> Failure {
             .then("name a builder with --builder NAME; one that is not there is made"),
         NoPlan::NoRestore { .. } => Failure::of(Exit::Refused, "no-plan", error)
             .then("name another builder with --builder NAME; one that is not there is made"),
+    }
+}
+
+fn no_engine_place(error: &NoEnginePlace) -> Failure {
+    match error {
+        NoEnginePlace::Unfit { .. } => Failure::of(Exit::Refused, "no-engine-cache", error)
+            .then("`rekit backup create default` keeps its cache mounts, while it runs"),
+        NoEnginePlace::NoCommands { .. } => Failure::of(Exit::Misuse, "no-engine-commands", error)
+            .then("say it: --stop-engine 'service docker stop' --start-engine 'service docker start'"),
+        NoEnginePlace::NoEngine => Failure::of(Exit::Refused, "no-engine", error)
+            .then("`rekit inventory` lists the engines; name the right one with DOCKER_HOST or DOCKER_CONTEXT"),
+    }
+}
+
+fn no_engine_restore(error: &NoEngineRestore) -> Failure {
+    let failure = Failure::of(Exit::Refused, "no-engine-restore", error);
+    match error {
+        NoEngineRestore::InUse { .. } => failure
+            .then("bring it back into an engine that is new: `docker system prune --all --volumes` and `docker rm` make one, once nothing on it is needed"),
+        NoEngineRestore::Layers { .. } => failure
+            .then("`features.containerd-snapshotter` and `storage-driver` in daemon.json choose how an engine keeps its layers"),
+        NoEngineRestore::Older { .. } => failure.then("use an engine that is as new"),
     }
 }
 

@@ -67,6 +67,8 @@ answer! {
         containers: i64,
         /// Images.
         images: i64,
+        /// Whether containers go on while the engine is stopped.
+        live_restore_enabled: bool,
     }
 }
 

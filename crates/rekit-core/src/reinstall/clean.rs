@@ -183,7 +183,7 @@ impl Reinstall<'_> {
             let why = match place.kind {
                 PlaceKind::StateVolume | PlaceKind::OrphanVolume => continue,
                 PlaceKind::Embedded => {
-                    "the engine's own cache cannot be archived while the engine runs; `docker buildx prune --builder default` empties it"
+                    "it is whole only while its engine is stopped: `rekit backup create --engine-cache` keeps it, `docker buildx prune --builder default` empties it"
                 }
                 PlaceKind::StandaloneRoot => {
                     "it belongs to a daemon that no builder made; stop and remove that daemon where it was installed"

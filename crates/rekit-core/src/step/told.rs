@@ -23,6 +23,10 @@ impl Action {
             Self::ImportMounts { .. } => "import-mounts",
             Self::ArchiveFolder { .. } => "archive-folder",
             Self::RestoreFolder { .. } => "restore-folder",
+            Self::StopEngine { .. } => "stop-engine",
+            Self::StartEngine { .. } => "start-engine",
+            Self::ArchiveEngine { .. } => "archive-engine",
+            Self::RestoreEngine { .. } => "restore-engine",
             Self::BringFile { .. } => "bring-file",
             Self::VerifyArchive { .. } => "verify-archive",
             Self::Park { .. } => "park",
@@ -96,6 +100,18 @@ impl Action {
                     folder.path
                 )
             }
+            Self::StopEngine { engine, .. } => {
+                format!("engine {} by `{}`", engine.host, engine.stop)
+            }
+            Self::StartEngine { engine } => format!("engine {} by `{}`", engine.host, engine.start),
+            Self::ArchiveEngine { archive, engine } => {
+                format!("cache of engine {} → archive {archive}", engine.host)
+            }
+            Self::RestoreEngine { source, engine, .. } => format!(
+                "archive {} → cache of engine {}",
+                source.archive.file_name(),
+                engine.host
+            ),
             Self::VerifyArchive { archive } => format!("archive {archive}"),
             Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
             Self::RestoreVolume {

@@ -1,6 +1,7 @@
 //! Steps that make and prove archives.
 
 use rekit_core::{
+    engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::CacheMount,
     name::{ArchiveId, ContainerName, HostPath},
@@ -116,6 +117,14 @@ pub(super) async fn archive_folder<W: ChangeWorld>(
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
     Ok(archived(world.archive_folder(archive, folder).await?))
+}
+
+pub(super) async fn archive_engine<W: ChangeWorld>(
+    archive: &ArchiveId,
+    engine: &EnginePlace,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    Ok(archived(world.archive_engine(archive, engine).await?))
 }
 
 pub(super) async fn verify<W: ChangeWorld>(

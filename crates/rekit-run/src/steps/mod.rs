@@ -4,6 +4,7 @@
 
 mod archive;
 mod builder;
+mod engine;
 mod file;
 mod folder;
 mod mounts;
@@ -94,6 +95,12 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             folder::observe_archive(archive, folder, scene, world).await
         }
         Action::RestoreFolder { folder, .. } => folder::observe_restore(folder, scene, world).await,
+        Action::StopEngine { engine, .. } => engine::observe_stop(engine, scene, world).await,
+        Action::StartEngine { engine } => engine::observe_start(engine, world).await,
+        Action::ArchiveEngine { archive, engine } => {
+            engine::observe_archive(archive, engine, scene, world).await
+        }
+        Action::RestoreEngine { engine, .. } => engine::observe_restore(engine, scene, world).await,
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
         Action::RemoveVolume { volume, .. } => removal::observe_volume(volume, world).await,
@@ -109,6 +116,7 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
 }
 
 /// Returns how to take a step back, by reading only; foreign bytes go to the journal's blobs.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 pub async fn prepare_undo<W: ReadWorld, J: Journal>(
     scene: &Scene<'_>,
     world: &W,
@@ -135,12 +143,16 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         | Action::ArchiveState { archive, .. }
         | Action::CopyState { archive, .. }
         | Action::ExportMounts { archive, .. }
-        | Action::ArchiveFolder { archive, .. } => Ok(Undo::DropPartialArchive {
+        | Action::ArchiveFolder { archive, .. }
+        | Action::ArchiveEngine { archive, .. } => Ok(Undo::DropPartialArchive {
             archive: archive.clone(),
         }),
         Action::ImportMounts { place, mounts, .. } => {
             mounts::prepare_import(place, mounts, world).await
         }
+        Action::StopEngine { engine, .. } => Ok(engine::prepare_stop(engine)),
+        Action::StartEngine { engine } => Ok(engine::prepare_start(engine)),
+        Action::RestoreEngine { engine, before, .. } => Ok(engine::prepare_restore(engine, before)),
         Action::RestoreFolder { source, folder } => {
             folder::prepare_restore(source, folder, world).await
         }
@@ -230,6 +242,18 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         } => mounts::import(source, place, mounts, world).await,
         Action::ArchiveFolder { archive, folder } => {
             archive::archive_folder(archive, folder, world).await
+        }
+        Action::StopEngine {
+            engine,
+            limit_seconds,
+            cut,
+        } => engine::stop(engine, *limit_seconds, *cut, world).await,
+        Action::StartEngine { engine } => engine::start(engine, world).await,
+        Action::ArchiveEngine { archive, engine } => {
+            archive::archive_engine(archive, engine, world).await
+        }
+        Action::RestoreEngine { source, engine, .. } => {
+            engine::restore(source, engine, world).await
         }
         Action::RestoreFolder { source, folder } => folder::restore(source, folder, world).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,

@@ -73,6 +73,17 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             }
             Ok(())
         }
+        Undo::StartEngine { engine } => world.start_engine(engine).await,
+        Undo::StopEngine { engine } => {
+            if world.engine_runs(engine).await? {
+                world.stop_engine(engine).await?;
+            }
+            Ok(())
+        }
+        Undo::RestoreEngine { engine, archive } => {
+            world.verify_archive(archive).await?; // Nothing is removed before its backup has been read back.
+            world.restore_engine(archive, engine).await
+        }
         Undo::EmptyFolder {
             path,
             source,

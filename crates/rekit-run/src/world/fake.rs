@@ -8,6 +8,7 @@ mod objects;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rekit_core::{
+    engine_cache::{EnginePlace, RunningContainer},
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, VolumeName},
     socket::DeadSocket,
@@ -19,7 +20,7 @@ use super::{
     SocketState, VolumeFacts, WorldError,
 };
 
-pub use objects::{FakeArchive, FakeContainer, FakeVolume, Fault};
+pub use objects::{FakeArchive, FakeContainer, FakeEngine, FakeVolume, Fault};
 
 type Answer<T> = Result<T, WorldError>;
 type At<T> = (HostId, T);
@@ -40,6 +41,8 @@ pub struct FakeWorld {
     pub trees: BTreeMap<HostPath, Vec<u8>>,
     /// Sockets; `None`: somebody listens.
     pub sockets: BTreeMap<HostPath, Option<DeadSocket>>,
+    /// Engines whose own caches matter.
+    pub engines: BTreeMap<HostId, FakeEngine>,
     /// Cache mounts by builder and id, with what lies in them; here the id is the record's too.
     pub mounts: BTreeMap<InBuilder, String>,
     /// Archives.
@@ -74,6 +77,11 @@ impl FakeWorld {
         self.containers
             .get_mut(&key)
             .ok_or_else(|| WorldError::failed(format!("container `{name}`"), "no such container"))
+    }
+
+    fn fake_engine(&mut self, engine: &EnginePlace) -> Answer<&mut FakeEngine> {
+        let found = self.engines.get_mut(&engine.host);
+        found.ok_or_else(|| WorldError::failed("the engine", "there is none"))
     }
 
     fn check(&self, file: FileChange<'_>) -> Answer<()> {
@@ -204,6 +212,25 @@ impl ReadWorld for FakeWorld {
         let found = self.archives.get(&archive_id(source));
         let content = found.map(|found| found.content.clone());
         Ok(ForeignBytes::new(content.unwrap_or_default().into_bytes()))
+    }
+
+    async fn engine_runs(&self, engine: &EnginePlace) -> Answer<bool> {
+        Ok(self.engines.get(&engine.host).is_some_and(|it| it.runs))
+    }
+
+    async fn running_containers(&self, engine: &EnginePlace) -> Answer<Vec<RunningContainer>> {
+        let here = self.containers.iter();
+        let running = here.filter(|((at, _), it)| at == &engine.host && it.facts.running);
+        Ok(running
+            .map(|((_, name), it)| RunningContainer {
+                id: it.facts.id.clone(),
+                name: name.clone(),
+            })
+            .collect())
+    }
+
+    async fn builds_on(&self, _: &EnginePlace) -> Answer<Vec<ActiveBuild>> {
+        Ok(Vec::new())
     }
 
     async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {

@@ -18,6 +18,7 @@ pub use facts::{
 };
 pub use host::{SocketState, path_of};
 use rekit_core::{
+    engine_cache::{EnginePlace, RunningContainer},
     folders::CacheFolder,
     inventory::ActiveBuild,
     mounts::{ArchivedMount, CacheMount},
@@ -86,6 +87,15 @@ pub trait ReadWorld {
         path: &HostPath,
         content: &Digest,
     ) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns whether an engine answers; another one in its place is an error.
+    fn engine_runs(&self, engine: &EnginePlace) -> impl Future<Output = Answer<bool>>;
+    /// Returns the containers that run on an engine.
+    fn running_containers(
+        &self,
+        engine: &EnginePlace,
+    ) -> impl Future<Output = Answer<Vec<RunningContainer>>>;
+    /// Returns the builds that run inside an engine and in the nodes on it.
+    fn builds_on(&self, engine: &EnginePlace) -> impl Future<Output = Answer<Vec<ActiveBuild>>>;
     /// Returns the ids of the records of a builder's cache mounts.
     fn mount_records(&self, place: &BuildPlace) -> impl Future<Output = Answer<Vec<String>>>;
     /// Returns the digest of the sizes and times of an archive's files, without reading them.
@@ -244,6 +254,28 @@ pub trait ChangeWorld: ReadWorld {
     ) -> impl Future<Output = Answer<()>>;
     /// Empties a folder of cache that no daemon works on, and removes it if asked; one that is absent is empty.
     fn empty_folder(&mut self, path: &HostPath, remove: bool) -> impl Future<Output = Answer<()>>;
+    /// Stops an engine by its command, and waits for its end.
+    fn stop_engine(&mut self, engine: &EnginePlace) -> impl Future<Output = Answer<()>>;
+    /// Starts an engine by its command, if it does not answer, and the containers that ran on it.
+    fn start_engine(&mut self, engine: &EnginePlace) -> impl Future<Output = Answer<()>>;
+    /// Archives the cache of a stopped engine.
+    fn archive_engine(
+        &mut self,
+        archive: &ArchiveId,
+        engine: &EnginePlace,
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Puts the archived cache of a stopped engine in the place of the present one.
+    fn restore_engine(
+        &mut self,
+        archive: &ArchiveId,
+        engine: &EnginePlace,
+    ) -> impl Future<Output = Answer<()>>;
+    /// The same from an archive that may lie anywhere, once it was read back and is the one that is meant.
+    fn restore_engine_from(
+        &mut self,
+        source: &StateSource,
+        engine: &EnginePlace,
+    ) -> impl Future<Output = Answer<()>>;
     /// Archives cache mounts through builds.
     fn export_mounts(
         &mut self,

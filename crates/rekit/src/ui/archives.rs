@@ -27,10 +27,9 @@ pub(crate) fn archives(archives: &[Archive], style: &Style) -> String {
 /// Returns an archive in two lines: its name whole, to be copied, and what it holds.
 fn entry(archive: &Archive, style: &Style) -> String {
     let name = style.paint(Tone::Heading, archive.id.as_str());
-    let holds = match (&archive.fault, &archive.volume, &archive.kind) {
-        (Some(fault), ..) => style.paint(Tone::Care, &clean(&format!("not whole: {fault}"))),
-        (_, Some(volume), _) => clean(&format!("state of volume {volume}")),
-        (_, _, kind) => clean(kind.as_deref().unwrap_or_default()),
+    let holds = match (&archive.fault, &archive.subject) {
+        (Some(fault), _) => style.paint(Tone::Care, &clean(&format!("not whole: {fault}"))),
+        (None, subject) => clean(subject.as_deref().unwrap_or_default()),
     };
     let sizes = match (archive.files, archive.bytes, archive.packed_bytes) {
         (Some(files), Some(size), Some(packed)) => {
@@ -139,6 +138,7 @@ pub(crate) fn content(content: &ArchiveContent, style: &Style) -> String {
     let mut lines = vec![("holds", detail.kind.clone())];
     let optional = [
         ("volume", &detail.volume),
+        ("folder", &detail.folder),
         ("node", &detail.node),
         ("image", &detail.image),
         ("BuildKit", &detail.buildkit),
@@ -250,10 +250,9 @@ pub(crate) fn pruned(pruned: &Pruned, style: &Style) -> String {
 }
 
 fn going(archive: &PrunedArchive) -> String {
-    let what = match (&archive.volume, archive.packed_bytes) {
-        (Some(volume), Some(size)) => format!("state of volume {volume}, {}", bytes(size)),
-        (None, Some(size)) => format!("configuration, {}", bytes(size)),
-        (_, None) => "never completed".to_owned(),
+    let what = match (&archive.subject, archive.packed_bytes) {
+        (Some(subject), Some(size)) => format!("{subject}, {}", bytes(size)),
+        _ => "never completed".to_owned(),
     };
     clean(&format!("  {}  {what}\n", archive.id))
 }

@@ -132,7 +132,13 @@ fn way_back(plan: &Plan) -> Vec<String> {
     let adds = |step: &Step| {
         matches!(
             step.action,
-            Action::ImportMounts { .. } | Action::RestoreFolder { .. }
+            Action::ImportMounts { .. }
+                | Action::RestoreFolder { .. }
+                | Action::RestoreEngine { .. }
+                | Action::StopEngine { .. }
+                | Action::StartEngine { .. }
+                | Action::ArchiveEngine { .. }
+                | Action::VerifyArchive { .. }
         )
     };
     if plan.purpose == Purpose::Backup || plan.steps.is_empty() {

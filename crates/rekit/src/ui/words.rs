@@ -89,6 +89,9 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             None => format!("{path} is gone, as it was"),
         },
         Action::BringFile { path, .. } => format!("{path} is as it was archived"),
+        Action::RestoreEngine { engine, .. } => {
+            format!("engine {} has the archived cache", engine.host)
+        }
         Action::RestoreFolder { folder, .. } => {
             format!("{} is back from its archive", folder.path)
         }
@@ -103,6 +106,9 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         | Action::CopyState { .. }
         | Action::ExportMounts { .. }
         | Action::ArchiveFolder { .. }
+        | Action::ArchiveEngine { .. }
+        | Action::StopEngine { .. }
+        | Action::StartEngine { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => return None,
     };
@@ -112,7 +118,11 @@ pub(crate) fn change(action: &Action) -> Option<String> {
 /// Returns whether taking the step back leaves the world as it is: it only looked, waited, or made an archive, which is kept.
 pub(crate) fn leaves_no_trace(action: &Action) -> bool {
     // A stop is no change that lasts, but its undo is a start.
-    change(action).is_none() && !matches!(action, Action::StopNode { .. })
+    change(action).is_none()
+        && !matches!(
+            action,
+            Action::StopNode { .. } | Action::StopEngine { .. } | Action::StartEngine { .. }
+        )
 }
 
 /// Returns a duration in the unit that fits it.

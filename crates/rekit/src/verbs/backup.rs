@@ -1,5 +1,6 @@
 //! `rekit backup`: archives are made, read back, tried, listed, brought back, and removed.
 
+mod engine;
 mod prune;
 mod rehearse;
 mod restore;
@@ -7,10 +8,7 @@ mod show;
 
 use std::path::{Component, Path, PathBuf};
 
-use rekit_core::{
-    name::{Digest, VolumeName},
-    reinstall::Wishes,
-};
+use rekit_core::name::{Digest, HostPath, VolumeName};
 use rekit_run::{
     archives::{archives, content},
     session::verify_archive,
@@ -19,7 +17,7 @@ use rekit_run::{
 
 use crate::{
     call::Call,
-    change,
+    change::{self, Told},
     document::{Archives, VerifiedArchive, document},
     exit::Exit,
     failure::{self, Failure},
@@ -44,6 +42,12 @@ pub(crate) enum Verb {
         /// Put the archives into this folder, on another disk for example, instead of rekit's own directory
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
+        /// The whole cache inside the engine that is in force, with the layers and images that it hangs on: the engine is stopped for
+        /// it, with every container on it, and both are started again. Needs root on the engine's machine
+        #[arg(long, conflicts_with = "names")]
+        engine_cache: bool,
+        #[command(flatten)]
+        engine: engine::Arguments,
     },
     /// Read every byte of an archive back
     Verify {
@@ -87,15 +91,20 @@ pub(crate) enum Verb {
         /// Files and folders of an archive of configuration that come back even if other ones lie there now
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Cut builds that still run when the wait for them is over
-        #[arg(long)]
-        cut_running_builds: bool,
+        #[command(flatten)]
+        engine: engine::Arguments,
     },
 }
 
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Create { names, to } => create(call, &names, to.as_deref()).await,
+        Verb::Create {
+            to,
+            engine_cache: true,
+            engine,
+            ..
+        } => engine::create(call, &engine, to.as_deref()).await,
+        Verb::Create { names, to, .. } => create(call, &names, to.as_deref()).await,
         Verb::Verify { archive } => verify(call, &archive).await,
         Verb::Rehearse { archive } => rehearse::run(call, &archive).await,
         Verb::Show { archive } => show::run(call, &archive),
@@ -106,14 +115,10 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
             builder,
             to,
             files,
-            cut_running_builds,
+            engine,
         } => {
-            let wishes = Wishes {
-                cut_running_builds,
-                ..Wishes::default()
-            };
             let target = restore::Target { builder, to, files };
-            restore::run(call, &archive, target, &wishes).await
+            restore::run(call, &archive, target, &engine).await
         }
     }
 }
@@ -126,10 +131,20 @@ async fn create(call: &Call<'_>, names: &[String], to: Option<&Path>) -> Result<
         .map(|name| absolute(working_folder, name))
         .collect();
     let inventory = call.look().await?;
-    let to = to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)));
+    let to = folder_of_archives(call, to);
     let plan = call.silent().plan_backup(&inventory, &names, to.as_ref())?;
     let room = ui::plan::room(&plan, &inventory);
     let told = change::carry_out(call, plan, &room).await?;
+    Ok(tell_archives(call, &told))
+}
+
+/// Returns the folder that a person named for the archives.
+fn folder_of_archives(call: &Call<'_>, to: Option<&Path>) -> Option<HostPath> {
+    to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)))
+}
+
+/// Writes the last archive's path on stdout.
+fn tell_archives(call: &Call<'_>, told: &Told) -> Exit {
     let archives = &told.outcomes.archives;
     let last = archives
         .iter()
@@ -139,9 +154,9 @@ async fn create(call: &Call<'_>, names: &[String], to: Option<&Path>) -> Result<
         call.output.data(&format!("{}\n", last.path));
     }
     if told.exit == Exit::Done && !told.outcomes.left_out.is_empty() {
-        return Ok(Exit::Care);
+        return Exit::Care;
     }
-    Ok(told.exit)
+    told.exit
 }
 
 /// Returns the whole path where a name is one: no builder's name begins with a dot or has a slash.

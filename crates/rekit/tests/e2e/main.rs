@@ -10,6 +10,7 @@
 
 mod archives;
 mod bad_input;
+mod engine_cache;
 mod finalize;
 mod folders;
 mod ladder;

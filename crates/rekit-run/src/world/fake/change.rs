@@ -1,6 +1,7 @@
 //! What changes the fake world. Each operation counts.
 
 use rekit_core::{
+    engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, Platform, VolumeName},
@@ -254,6 +255,55 @@ impl ChangeWorld for FakeWorld {
             content.clear();
         }
         Ok(())
+    }
+
+    async fn stop_engine(&mut self, engine: &EnginePlace) -> Answer<()> {
+        self.step()?;
+        self.fake_engine(engine)?.runs = false;
+        for ((at, _), container) in &mut self.containers {
+            container.facts.running &= at != &engine.host;
+        }
+        Ok(())
+    }
+
+    async fn start_engine(&mut self, engine: &EnginePlace) -> Answer<()> {
+        self.step()?;
+        self.fake_engine(engine)?.runs = true;
+        for wanted in &engine.running {
+            self.step()?;
+            self.container_mut(&engine.host, &wanted.name)?
+                .facts
+                .running = true;
+        }
+        Ok(())
+    }
+
+    async fn archive_engine(
+        &mut self,
+        archive: &ArchiveId,
+        engine: &EnginePlace,
+    ) -> Answer<Archived> {
+        let content = self.fake_engine(engine)?.cache.clone().unwrap_or_default();
+        self.pack(archive, &content)
+    }
+
+    async fn restore_engine(&mut self, archive: &ArchiveId, engine: &EnginePlace) -> Answer<()> {
+        let found = self.archives.get(archive);
+        let content = found.map(|found| found.content.clone());
+        self.step()?;
+        self.fake_engine(engine)?.cache = None;
+        self.step()?;
+        self.fake_engine(engine)?.cache = content;
+        Ok(())
+    }
+
+    async fn restore_engine_from(
+        &mut self,
+        source: &StateSource,
+        engine: &EnginePlace,
+    ) -> Answer<()> {
+        self.verify_source(source).await?;
+        self.restore_engine(&archive_id(source), engine).await
     }
 
     async fn export_mounts(

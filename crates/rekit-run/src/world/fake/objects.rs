@@ -25,6 +25,15 @@ pub struct FakeVolume {
     pub content: Option<String>,
 }
 
+/// An engine of the fake world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FakeEngine {
+    /// Whether it runs.
+    pub runs: bool,
+    /// What its cache holds; `None`: half restored.
+    pub cache: Option<String>,
+}
+
 /// An archive of the fake world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FakeArchive {

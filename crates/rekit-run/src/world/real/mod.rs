@@ -10,6 +10,7 @@ pub mod canary;
 mod configuration;
 mod docker;
 mod engine;
+pub(crate) mod engine_cache;
 mod file;
 mod folder;
 mod front_end;
@@ -31,6 +32,7 @@ use std::{
 use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
 use rekit_core::{
     config::files::ArchivedFile,
+    engine_cache::{EnginePlace, RunningContainer},
     event::Event,
     folders::CacheFolder,
     inventory::ActiveBuild,
@@ -110,7 +112,7 @@ impl<'a> RealWorld<'a> {
     }
 
     /// Returns the engine of a host, dialled once.
-    async fn engine(&self, host: &HostId) -> Answer<Engine> {
+    pub(crate) async fn engine(&self, host: &HostId) -> Answer<Engine> {
         let mut engines = self.engines.lock().await;
         if let Some(engine) = engines.get(host) {
             return Ok(engine.clone());
@@ -214,6 +216,18 @@ impl ReadWorld for RealWorld<'_> {
     ) -> Answer<ForeignBytes> {
         let mut unpacked = self.unpacked.lock().await;
         configuration::archived_file(&self.home, &mut unpacked, source, path, content)
+    }
+
+    async fn engine_runs(&self, engine: &EnginePlace) -> Answer<bool> {
+        engine_cache::runs(self, engine).await
+    }
+
+    async fn running_containers(&self, engine: &EnginePlace) -> Answer<Vec<RunningContainer>> {
+        engine_cache::running(&self.engine(&engine.host).await?).await
+    }
+
+    async fn builds_on(&self, engine: &EnginePlace) -> Answer<Vec<ActiveBuild>> {
+        engine_cache::builds(self, engine).await
     }
 
     async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
@@ -406,6 +420,38 @@ impl ChangeWorld for RealWorld<'_> {
 
     async fn empty_folder(&mut self, path: &HostPath, remove: bool) -> Answer<()> {
         folder::empty(path, remove)
+    }
+
+    async fn stop_engine(&mut self, engine: &EnginePlace) -> Answer<()> {
+        engine_cache::stop(self, engine).await
+    }
+
+    async fn start_engine(&mut self, engine: &EnginePlace) -> Answer<()> {
+        engine_cache::start(self, engine).await
+    }
+
+    async fn archive_engine(
+        &mut self,
+        archive: &ArchiveId,
+        engine: &EnginePlace,
+    ) -> Answer<Archived> {
+        engine_cache::archive(self, archive, engine).await
+    }
+
+    async fn restore_engine(&mut self, archive: &ArchiveId, engine: &EnginePlace) -> Answer<()> {
+        let path = self.archives.join(archive.as_str());
+        engine_cache::restore(self, path, engine).await
+    }
+
+    async fn restore_engine_from(
+        &mut self,
+        source: &StateSource,
+        engine: &EnginePlace,
+    ) -> Answer<()> {
+        self.verify_source(source).await?;
+        let path = path_of(&source.archive);
+        archive::refuse_damaged_databases(&path)?;
+        engine_cache::restore(self, path, engine).await
     }
 
     async fn export_mounts(

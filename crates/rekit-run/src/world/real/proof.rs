@@ -57,14 +57,17 @@ pub(super) async fn active_builds(
         .map_err(failed(format!(
             "the builds in `{container}` cannot be listed"
         )))?;
-    let build = |record: rekit_buildkit::BuildRecord| ActiveBuild {
+    Ok(active.into_iter().map(active_build).collect())
+}
+
+pub(super) fn active_build(record: rekit_buildkit::BuildRecord) -> ActiveBuild {
+    ActiveBuild {
         since: record
             .created
             .and_then(|time| jiff::Timestamp::try_from(time).ok()),
         reference: record.reference.0,
         target: String::new(),
-    };
-    Ok(active.into_iter().map(build).collect())
+    }
 }
 
 pub(super) async fn wait_ready(engine: &Engine, container: &ContainerName) -> Answer<String> {

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("rule").required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// Keep the newest N archives of each volume, and of the configuration
+    /// Keep the newest N archives of each volume, folder, builder and engine, and of the configuration
     #[arg(long, value_name = "N", group = "rule")]
     keep: Option<usize>,
     /// Remove only what is older: hours, days or weeks, such as `30d`
@@ -75,19 +75,19 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
 fn pruned(call: &Call<'_>, pruning: &Pruning) -> Pruned {
     // What cannot be listed now was listed a moment ago; without its size it is told all the same.
     let stored = archives(&call.silent().home_path()).unwrap_or_default();
-    let sizes: BTreeMap<ArchiveId, (Option<String>, u64)> = stored
+    let known: BTreeMap<ArchiveId, (String, u64)> = stored
         .into_iter()
         .filter_map(|archive| {
             let content = archive.content.ok()?;
-            Some((archive.id, (content.volume, content.packed_bytes)))
+            Some((archive.id, (content.subject(), content.packed_bytes)))
         })
         .collect();
-    let of = |id: &ArchiveId| sizes.get(id).cloned().unzip();
+    let of = |id: &ArchiveId| known.get(id).cloned().unzip();
     let removed = pruning.choice.remove.iter().map(|id| {
-        let (volume, packed_bytes) = of(id);
+        let (subject, packed_bytes) = of(id);
         PrunedArchive {
             id: id.clone(),
-            volume: volume.flatten(),
+            subject,
             packed_bytes,
         }
     });

@@ -16,7 +16,7 @@ use rekit_run::{
     world::{host, real::archived_files},
 };
 
-use super::{clean, find, no_archive, read_back, volume};
+use super::{clean, engine, find, no_archive, read_back, volume};
 use crate::{
     call::Call, change, exit::Exit, failure::Failure, goal_file, ui::plan::Room, verbs::plan,
 };
@@ -54,7 +54,7 @@ pub(super) async fn run(
     call: &Call<'_>,
     archive: &Path,
     target: Target,
-    wishes: &Wishes,
+    arguments: &engine::Arguments,
 ) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let path = find(call, archive)?;
@@ -72,11 +72,19 @@ pub(super) async fn run(
         target.takes_only(&["--to"], "a folder")?;
         return into_folder(call, &path, folder, target.to).await;
     }
+    if held.kind == "engine-cache" {
+        target.takes_only(&[], "the cache of an engine")?;
+        return engine::restore(call, &path, arguments).await;
+    }
     target.takes_only(&["--builder"], "a node's state")?;
-    state(call, &path, target.builder, wishes).await
+    let wishes = Wishes {
+        cut_running_builds: arguments.cut_running_builds,
+        ..Wishes::default()
+    };
+    state(call, &path, target.builder, &wishes).await
 }
 
-async fn source(call: &Call<'_>, path: &Path) -> Result<StateSource, Failure> {
+pub(super) async fn source(call: &Call<'_>, path: &Path) -> Result<StateSource, Failure> {
     Ok(StateSource {
         archive: host::host_path(path),
         identity: read_back(call, path).await?,

@@ -3,7 +3,7 @@
 use super::Answer;
 use rekit_core::inventory::Inventory;
 use rekit_lab::{
-    Lab, LabOptions,
+    ImageStore, Lab, LabOptions,
     modes::{CacheSize, FirstUser, first_user::plant},
 };
 use rekit_run::journal::{Home, StoredRun};
@@ -24,13 +24,27 @@ impl Machine {
         Self::with(false, CacheSize::Small)
     }
 
+    /// Starts the machine with an engine of this image store.
+    pub(crate) fn of(image_store: ImageStore, cache: CacheSize) -> Self {
+        let options = LabOptions {
+            image_store,
+            ..LabOptions::default()
+        };
+        Self::start(options, cache)
+    }
+
     /// Starts the machine.
     pub(crate) fn with(desktop: bool, cache: CacheSize) -> Self {
-        let lab = Lab::up(LabOptions {
+        let options = LabOptions {
             desktop,
             ..LabOptions::default()
-        })
-        .unwrap_or_else(|error| panic!("no lab: {error:#}\nRun scripts/setup as root."));
+        };
+        Self::start(options, cache)
+    }
+
+    fn start(options: LabOptions, cache: CacheSize) -> Self {
+        let lab = Lab::up(options)
+            .unwrap_or_else(|error| panic!("no lab: {error:#}\nRun scripts/setup as root."));
         let planted = plant(&lab, cache).unwrap();
         // A copy: the folder of the build may be closed to a user without root.
         fs::copy(env!("CARGO_BIN_EXE_rekit"), lab.root().join("bin/rekit")).unwrap();
