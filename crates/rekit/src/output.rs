@@ -73,6 +73,18 @@ impl Output {
         io::stderr().is_terminal()
     }
 
+    /// Returns stdout for bytes that are no text; `None`: a terminal would show them.
+    pub(crate) fn stream() -> Option<io::Stdout> {
+        let stdout = io::stdout();
+        (!stdout.is_terminal()).then_some(stdout)
+    }
+
+    /// Returns stdin for bytes; `None`: a person would have to type them.
+    pub(crate) fn source() -> Option<io::Stdin> {
+        let stdin = io::stdin();
+        (!stdin.is_terminal()).then_some(stdin)
+    }
+
     /// Gives what was asked for: the document, or its text.
     pub(crate) fn give<T: Serialize>(&self, document: &T, text: impl FnOnce(&Style) -> String) {
         if self.is_json() {

@@ -465,6 +465,8 @@ fn what_can_be_done_with_archives() {
 
         Commands:
           create    Archive builders: their configuration, and each node's state
+          export    Write an archive into one file that `tar` reads
+          import    Bring an exported file's archives into rekit's own directory
           verify    Read every byte of an archive back
           rehearse  Prove an archived state by using it: a daemon on a copy of it must find its cache
           show      Say what an archive holds
@@ -472,6 +474,201 @@ fn what_can_be_done_with_archives() {
           prune     Remove archives that nothing needs any more from rekit's own directory
           restore   Bring an archived state back into a builder
           help      Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_archive_leaves_in_one_file_and_comes_back() {
+    let machine = Machine::new();
+    let (code, stdout, stderr) = machine.run("backup create --yes");
+    assert_eq!(code, 0, "{stderr}");
+    let id = stdout.trim_end().rsplit('/').next().unwrap();
+    let (code, file) = machine.json(&format!("backup export {id} one.tar"));
+    assert_eq!((code, &file["schema"]), (0, &"rekit/exported".into()));
+    let (code, failure) = machine.json(&format!("backup export {id} one.tar"));
+    assert_eq!((code, &failure["code"]), (2, &"no-file".into()));
+    let (code, again) = machine.json("backup import one.tar");
+    assert_eq!((code, &again["changed"]), (0, &false.into()));
+    let home = machine.home.path().join(".local/state/rekit");
+    fs::remove_dir_all(&home).unwrap();
+    let (code, imported) = machine.json("backup import one.tar");
+    assert_eq!((code, &imported["schema"]), (0, &"rekit/imported".into()));
+    let (came, left) = (&imported["archives"][0], &file["archives"][0]);
+    assert_eq!(came["identity"], left["identity"]);
+    assert_eq!(machine.json(&format!("backup verify {id}")).0, 0);
+}
+
+#[test]
+fn a_file_that_is_no_archive_leaves_nothing() {
+    let machine = Machine::new();
+    machine.write("cut.tar", "");
+    let home = machine.home.path().join(".local/state/rekit");
+    machine.check("backup import cut.tar", &expect![[r#"
+        exit 4
+        ── stdout
+        ── stderr
+        error: the file is cut off
+        state: nothing of the file was kept
+         next: export the archive again where it came from, and compare the `sha256sum` of both files
+    "#]]);
+    assert_eq!(fs::read_dir(home.join("archives")).unwrap().count(), 0);
+    machine.check(
+        "backup import gone.tar",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            ── stderr
+            error: `HOME/gone.tar` cannot be read
+            cause: no such file or directory
+            state: nothing was changed
+             next: `rekit status` says where things stand
+        "#]],
+    );
+    machine.check(
+        "backup export cut.tar gone/one.tar",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `HOME/gone/one.tar` cannot be made
+        cause: no such file or directory
+        state: nothing was changed
+         next: name a file that is not there yet, in a folder that you may write to
+    "#]],
+    );
+    machine.check(
+        "backup export gone -",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: there is no archive `gone`
+        state: nothing was changed
+         next: `rekit backup list` lists the archives
+    "#]],
+    );
+}
+
+#[test]
+fn a_damaged_archive_is_not_exported() {
+    let machine = Machine::new();
+    let (_, stdout, _) = machine.run("backup create --yes");
+    let path = stdout.lines().last().unwrap();
+    let path = path.replace("HOME", machine.home.path().to_str().unwrap());
+    fs::write(format!("{path}/RESTORE.md"), "rm -rf /").unwrap();
+    let (code, failure) = machine.json(&format!("backup export {path} one.tar"));
+    assert_eq!((code, &failure["code"]), (4, &"archive-faulty".into()));
+    let left = fs::read_dir(machine.home.path()).unwrap();
+    let left = left.map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        left.collect::<Vec<_>>(),
+        [".local"],
+        "not even a temporary file"
+    );
+}
+
+#[test]
+fn an_export_says_what_it_does() {
+    Machine::new().check("backup export --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Write an archive into one file that `tar` reads
+
+        The file holds the archive's folder with everything in it: after `tar -x` the commands of its
+        RESTORE.md work, without rekit. Every byte is compared with the archive's sums on its way, and the
+        file gets its name only when it is whole. On stdout, what breaks off before its end is no archive:
+        no import takes it.
+
+        Usage: rekit backup export [OPTIONS] <ARCHIVE> [FILE]
+
+        Arguments:
+          <ARCHIVE>
+                  The archive: its folder, or its name in rekit's own directory
+
+          [FILE]
+                  The new file, or `-` for stdout; without it: the archive's name and `.tar`, in the working
+                  folder
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_import_says_what_it_does() {
+    Machine::new().check("backup import --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Bring an exported file's archives into rekit's own directory
+
+        Every byte is read back from the disk before an archive gets its name. What earlier archives hold is
+        shared with them. An archive that is there already stays as it is; another one of the same name is
+        refused.
+
+        Usage: rekit backup import [OPTIONS] <FILE>
+
+        Arguments:
+          <FILE>
+                  The exported file, or `-` for stdin
 
         Options:
           -h, --help
@@ -772,6 +969,8 @@ fn every_failure_is_one_document() {
         ("backup rehearse gone", 2),
         ("backup show gone", 2),
         ("backup prune", 2),
+        ("backup export gone", 2),
+        ("backup import gone", 2),
     ] {
         let (found, document) = machine.json(words);
         assert_eq!(

@@ -1,5 +1,7 @@
 //! `rekit backup`: archives are made, read back, tried, listed, brought back, and removed.
 
+mod export;
+mod import;
 mod prune;
 mod rehearse;
 mod show;
@@ -45,6 +47,17 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
+    /// Write an archive into one file that `tar` reads
+    ///
+    /// The file holds the archive's folder with everything in it: after `tar -x` the commands of its RESTORE.md work, without rekit. Every byte
+    /// is compared with the archive's sums on its way, and the file gets its name only when it is whole. On stdout, what breaks off
+    /// before its end is no archive: no import takes it.
+    Export(export::Arguments),
+    /// Bring an exported file's archives into rekit's own directory
+    ///
+    /// Every byte is read back from the disk before an archive gets its name. What earlier archives hold is shared with them. An archive that is
+    /// there already stays as it is; another one of the same name is refused.
+    Import(import::Arguments),
     /// Read every byte of an archive back
     Verify {
         /// The archive: its folder, or its name in rekit's own directory
@@ -89,6 +102,8 @@ pub(crate) enum Verb {
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Create { builders, to } => create(call, &builders, to.as_deref()).await,
+        Verb::Export(arguments) => export::run(call, &arguments).await,
+        Verb::Import(arguments) => import::run(call, &arguments).await,
         Verb::Verify { archive } => verify(call, &archive).await,
         Verb::Rehearse { archive } => rehearse::run(call, &archive).await,
         Verb::Show { archive } => show::run(call, &archive),

@@ -10,6 +10,7 @@
 
 mod archives;
 mod bad_input;
+mod exchange;
 mod finalize;
 mod ladder;
 mod live;

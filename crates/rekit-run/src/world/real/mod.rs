@@ -9,6 +9,7 @@ mod archive;
 pub mod canary;
 mod docker;
 mod engine;
+mod exchange;
 mod file;
 mod front_end;
 mod helper;
@@ -37,6 +38,7 @@ use super::{
     environment::Surroundings, host, path_of,
 };
 
+pub(crate) use exchange::{export, import};
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
 type Answer<T> = Result<T, WorldError>;

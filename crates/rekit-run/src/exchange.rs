@@ -1,0 +1,46 @@
+//! `rekit backup export` and `import`: archives leave in one file and come back. Needs no journal: nothing that is there is changed.
+
+use std::{io::Read, path::PathBuf};
+
+pub use rekit_archive::{ImportError, Imported};
+
+use crate::{
+    journal::Home,
+    session::{Session, SessionError},
+    world::{WorldError, clock, host::Outlet, real},
+};
+
+/// An archive that left whole.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Its name.
+    pub id: String,
+    /// The digest of its SHA256SUMS.
+    pub identity: String,
+}
+
+impl Session<'_> {
+    /// Writes archives into one file or pipe. What comes out is whole, or cut off where nobody can take it for whole.
+    pub async fn export(
+        &self,
+        archives: &[PathBuf],
+        out: Box<dyn Outlet>,
+    ) -> Result<Vec<Exported>, WorldError> {
+        let exported = real::export(archives, out, self.interrupt, self.listener).await?;
+        let of = |archive: &rekit_archive::Archive| Exported {
+            id: archive.manifest().id.clone(),
+            identity: archive.identity().to_string(),
+        };
+        Ok(exported.iter().map(of).collect())
+    }
+
+    /// Brings the archives of an exported file into rekit's own directory, under its lock; the inner error is the file's.
+    pub async fn import(
+        &self,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Result<Vec<Imported>, ImportError>, SessionError> {
+        let home = Home::open(&self.home_path(), clock::now)?;
+        let imported = real::import(home.archives(), input, self.interrupt, self.listener).await?;
+        Ok(imported)
+    }
+}

@@ -1,0 +1,65 @@
+//! Archives that leave their machine in one file, and come back from it.
+
+use std::{fs, path::Path};
+
+use crate::support::{Answer, Machine};
+
+/// Archives the team's builder and returns the folder of its state's archive.
+fn backed_up(machine: &Machine) -> String {
+    let made = machine.rekit(&["backup", "create", "team", "--yes"]).good();
+    made.stdout.lines().last().unwrap().to_owned()
+}
+
+/// Runs a line of shell on the machine, in `folder`.
+fn shell(machine: &Machine, folder: &Path, line: &str) -> Answer {
+    let mut command = machine.command("bash", &["-o", "pipefail", "-c", line]);
+    Answer::of(command.current_dir(folder))
+}
+
+/// Returns rekit's answer with another directory of its own.
+fn rekit_at(machine: &Machine, home: &Path, arguments: &[&str]) -> Answer {
+    Answer::of(machine.command("rekit", arguments).env("REKIT_HOME", home))
+}
+
+/// Fails unless the archive in `home` is sound and brings the team's cache back, warm, into a builder `copy`.
+fn comes_back_warm(machine: &Machine, home: &Path, id: &str, image: &crate::support::Export) {
+    rekit_at(machine, home, &["backup", "verify", id]).good();
+    let restore = ["backup", "restore", id, "--builder", "copy", "--yes"];
+    rekit_at(machine, home, &restore).good();
+    machine.export_of("copy").is_warm_twin_of(image);
+}
+
+#[test]
+fn r1_3_2_a_state_leaves_in_one_file_and_is_warm_where_it_is_imported() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let archive = backed_up(&machine);
+    let place = machine.lab.root().join("tmp");
+    let exported = place.join("one.tar");
+    let file = exported.display().to_string();
+    machine.rekit(&["backup", "export", &archive, &file]).good();
+    let id = archive.rsplit('/').next().unwrap().to_owned();
+
+    // With stock tools alone: unpacked, and every byte as it was.
+    shell(&machine, &place, "tar -xf one.tar").good();
+    let sums = "sha256sum --quiet -c SHA256SUMS";
+    shell(&machine, &place.join(&id), sums).good();
+
+    // A pipe gets the same bytes, and nothing else.
+    let line = format!("rekit backup export {id} - | cmp - one.tar");
+    let piped = shell(&machine, &place, &line).good();
+    piped.says("unproven until");
+
+    fs::remove_dir_all(machine.home()).unwrap();
+    let elsewhere = place.join("elsewhere");
+    let imported = rekit_at(&machine, &elsewhere, &["backup", "import", &file]);
+    imported.good().says("every byte was read back");
+    let line = format!(
+        "cat one.tar | REKIT_HOME={} rekit backup import -",
+        elsewhere.display()
+    );
+    shell(&machine, &place, &line)
+        .good()
+        .says("was there already");
+    comes_back_warm(&machine, &elsewhere, &id, &image);
+}
