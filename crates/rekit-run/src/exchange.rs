@@ -6,6 +6,7 @@ pub use rekit_archive::{ImportError, Imported};
 
 use crate::{
     journal::Home,
+    sealing::{Identities, SealingError},
     session::{Session, SessionError},
     world::{WorldError, clock, host::Outlet, real},
 };
@@ -17,6 +18,17 @@ pub struct Exported {
     pub id: String,
     /// The digest of its SHA256SUMS.
     pub identity: String,
+}
+
+/// Why nothing of a file was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum NoImport {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Sealed(#[from] SealingError),
+    /// It holds nothing that can be taken.
+    #[error(transparent)]
+    File(#[from] ImportError),
 }
 
 impl Session<'_> {
@@ -38,9 +50,16 @@ impl Session<'_> {
     pub async fn import(
         &self,
         input: Box<dyn Read + Send>,
-    ) -> Result<Result<Vec<Imported>, ImportError>, SessionError> {
+        identities: Option<Identities>,
+    ) -> Result<Result<Vec<Imported>, NoImport>, SessionError> {
         let home = Home::open(&self.home_path(), clock::now)?;
-        let imported = real::import(home.archives(), input, self.interrupt, self.listener).await?;
+        let imported = real::import(
+            home.archives(),
+            (input, identities),
+            self.interrupt,
+            self.listener,
+        )
+        .await?;
         Ok(imported)
     }
 }

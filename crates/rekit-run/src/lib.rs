@@ -7,6 +7,7 @@ pub mod inventory;
 pub mod journal;
 pub mod rehearse;
 pub mod retention;
+pub mod sealing;
 pub mod session;
 pub mod steps;
 pub mod world;

@@ -580,6 +580,106 @@ fn a_file_that_is_no_archive_leaves_nothing() {
     );
 }
 
+/// Keys made for this test alone.
+const KEY: &str = "AGE-SECRET-KEY-1DXAGU6PRTCJFU7NLN00TY4R77DPRLTN03G7MN8ZV8S7GAV4GGLVQ2Q7240\n";
+const RECIPIENT: &str = "age1lkughgkcwejhcgkf56enyp08rf9vqsp7vge4duxueh6ryh23q4vq4097xg";
+const OTHER_KEY: &str =
+    "AGE-SECRET-KEY-1AJZD0N4Q6QAFZ86QHEWJ0VK5QY7TRS65SJYF5ZQ6EK4L23NA2CGSDF9XAC\n";
+
+#[test]
+fn an_encrypted_file_is_for_its_recipients_alone() {
+    let machine = Machine::new();
+    machine.write("key", KEY);
+    machine.write("other", OTHER_KEY);
+    machine.write("recipients", &format!("# the team\n{RECIPIENT}\n"));
+    let (_, stdout, _) = machine.run("backup create --yes");
+    let id = stdout.trim_end().rsplit('/').next().unwrap();
+    for option in [
+        format!("--recipient {RECIPIENT}"),
+        "--recipients-file recipients".to_owned(),
+    ] {
+        let (code, file) = machine.json(&format!("backup export {id} {option}"));
+        assert_eq!((code, &file["encrypted"]), (0, &true.into()));
+        let path = machine.home.path().join(format!("{id}.tar.age"));
+        assert_eq!(file["path"], format!("HOME/{id}.tar.age"));
+        fs::rename(path, machine.home.path().join("one.age")).unwrap();
+    }
+    fs::remove_dir_all(machine.home.path().join(".local")).unwrap();
+    machine.check("backup import one.age", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: the file is encrypted, and no identity was named that opens it
+        state: nothing was changed
+         next: `--identity FILE` with the private key of one of its recipients
+               or, with age itself: `age -d -i KEY FILE | rekit backup import -`
+    "#]]);
+    machine.check("backup import one.age --identity other", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: none of the identities opens the file
+        state: nothing was changed
+         next: ask whoever exported it for whom it is encrypted
+               a key that age opens and rekit does not (SSH, plugin, passphrase): `age -d -i KEY FILE |
+               rekit backup import -`
+    "#]]);
+    let (code, imported) = machine.json("backup import one.age --identity key");
+    assert_eq!((code, &imported["changed"]), (0, &true.into()));
+    // What is not encrypted needs no identity, and one does no harm.
+    machine.run(&format!("backup export {id} one.tar"));
+    assert_eq!(machine.run("backup import one.tar --identity key").0, 0);
+}
+
+#[test]
+fn keys_in_the_wrong_place_are_never_repeated() {
+    let machine = Machine::new();
+    machine.write("key", KEY);
+    machine.write("keys", &format!("nonsense\n{KEY}"));
+    machine.write("recipients", KEY);
+    machine.run("backup create --yes");
+    let (_, list) = machine.json("backup list");
+    let id = list["archives"][0]["id"].as_str().unwrap().to_owned();
+    let secret = KEY.trim();
+    for words in [
+        format!("backup export {id} one.age --recipient {secret}"),
+        format!("backup export {id} one.age --recipients-file recipients"),
+        format!("backup export {id} one.age --recipients-file gone"),
+        format!("backup export {id} one.age --identity {secret}"),
+        "backup import one.age --identity keys".to_owned(),
+        "backup import one.age --identity recipients".to_owned(),
+    ] {
+        for words in [words.clone(), format!("{words} --format json")] {
+            let (code, stdout, stderr) = machine.run(&words);
+            assert_eq!(code, 2, "{words}: {stderr}");
+            assert!(
+                !format!("{stdout}{stderr}").contains("SECRET"),
+                "{stdout}{stderr}"
+            );
+        }
+    }
+    let refused = format!("backup export {id} one.age --recipient {secret}");
+    machine.check(&refused, &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: line 1 of `--recipient` number 1 is no age recipient: one begins with `age1`
+        state: nothing was changed
+         next: `age-keygen -y KEYFILE` prints the recipient of a private key; other kinds (SSH, plugins):
+               `rekit backup export ARCHIVE - | age -r …`
+    "#]]);
+    machine.check("backup import key --identity keys", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `HOME/keys` holds no age identity that can be used
+        cause: identity file contains non-identity data on line 1
+        state: nothing was changed
+         next: `age-keygen -o FILE` writes such a file; one with a passphrase: `age -d FILE | rekit backup
+               import -`
+    "#]]);
+}
+
 #[test]
 fn a_damaged_archive_is_not_exported() {
     let machine = Machine::new();
@@ -617,10 +717,16 @@ fn an_export_says_what_it_does() {
                   The archive: its folder, or its name in rekit's own directory
 
           [FILE]
-                  The new file, or `-` for stdout; without it: the archive's name and `.tar`, in the working
-                  folder
+                  The new file, or `-` for stdout; without it: the archive's name and `.tar` (`.tar.age` if
+                  encrypted), in the working folder
 
         Options:
+              --recipient <RECIPIENT>
+                  Encrypt for this age recipient (`age1…`); may be repeated
+
+              --recipients-file <FILE>
+                  Encrypt for the age recipients in this file, one a line; may be repeated
+
           -h, --help
                   Print help (see a summary with '-h')
 
@@ -671,6 +777,9 @@ fn an_import_says_what_it_does() {
                   The exported file, or `-` for stdin
 
         Options:
+              --identity <FILE>
+                  Open an encrypted file with the private keys of this file, as `age-keygen` writes it
+
           -h, --help
                   Print help (see a summary with '-h')
 

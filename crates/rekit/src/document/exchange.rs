@@ -6,6 +6,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(crate) struct ExportedFile {
     pub(crate) path: String,
+    /// Whether only the recipients can open it.
+    pub(crate) encrypted: bool,
     pub(crate) archives: Vec<ExportedArchive>,
 }
 

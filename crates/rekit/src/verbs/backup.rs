@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod prune;
 mod rehearse;
+mod sealing;
 mod show;
 
 use std::path::{Path, PathBuf};

@@ -9,14 +9,18 @@ use std::{
     },
 };
 
-use rekit_archive::{Archive, ExportError, ImportError, Imported, TreeRecord};
+use rekit_archive::{Archive, ExportError, Imported, TreeRecord};
 use rekit_core::{event::Event, fact::chain};
 
 use super::{
     Answer, WorldError,
     archive::{on_thread, open},
 };
-use crate::world::host::Outlet;
+use crate::{
+    exchange::NoImport,
+    sealing::{self, Identities},
+    world::host::Outlet,
+};
 
 /// Whether a person asked to stop, for a thread that cannot be asked.
 type Stop = Arc<AtomicBool>;
@@ -108,21 +112,22 @@ pub(crate) async fn export(
 /// Takes archives out of one stream into `home`; the inner error is the stream's.
 pub(crate) async fn import(
     home: PathBuf,
-    input: Box<dyn Read + Send>,
+    (input, identities): (Box<dyn Read + Send>, Option<Identities>),
     interrupt: &dyn Fn() -> bool,
     listener: &dyn Fn(Event),
-) -> Answer<Result<Vec<Imported>, ImportError>> {
+) -> Answer<Result<Vec<Imported>, NoImport>> {
     let stop = Stop::default();
     let heard = watched(&stop, interrupt, listener);
-    let mut input = Stoppable {
+    let input = Stoppable {
         inner: input,
         stop: Arc::clone(&stop),
     };
     let work = move |progress: &mut dyn FnMut(rekit_archive::Progress)| {
-        rekit_archive::import(&home, &mut input, progress)
+        let mut input = sealing::opened(Box::new(input), identities.as_ref())?;
+        Ok(rekit_archive::import(&home, &mut input, progress)?)
     };
     // Nobody says how long the stream is.
-    let imported = on_thread(&heard, 0, work).await?;
+    let imported: Result<_, NoImport> = on_thread(&heard, 0, work).await?;
     if imported.is_err() && stop.load(Ordering::Relaxed) {
         return Err(WorldError::Interrupted);
     }

@@ -10,7 +10,10 @@ use rekit_run::{
     },
 };
 
-use super::find;
+use super::{
+    find,
+    sealing::{self, Sealing},
+};
 use crate::{
     call::Call,
     document::{ExportedArchive, ExportedFile, document},
@@ -25,25 +28,34 @@ use crate::{
 pub(crate) struct Arguments {
     /// The archive: its folder, or its name in rekit's own directory
     archive: PathBuf,
-    /// The new file, or `-` for stdout; without it: the archive's name and `.tar`, in the working folder
+    /// The new file, or `-` for stdout; without it: the archive's name and `.tar` (`.tar.age` if encrypted), in the working folder
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    sealing: Sealing,
 }
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     let archive = find(call, &arguments.archive)?;
-    let target = target(call, &archive, arguments.file.as_deref());
+    let recipients = arguments.sealing.recipients(call)?;
+    let ending = if recipients.is_some() {
+        "tar.age"
+    } else {
+        "tar"
+    };
+    let target = target(call, &archive, (arguments.file.as_deref(), ending));
     let out = match &target {
         Some(path) => begin(path)?,
         None => stream(call)?,
     };
-    let exported = send(call, &[archive], out).await?;
+    let exported = send(call, &[archive], sealing::sealed(recipients.as_ref(), out)?).await?;
     let Some(path) = target else {
         call.output.note(ui::exchange::UNPROVEN);
         return Ok(Exit::Done);
     };
     let file = ExportedFile {
         path: path.display().to_string(),
+        encrypted: recipients.is_some(),
         archives: exported.into_iter().map(Into::into).collect(),
     };
     call.output
@@ -54,12 +66,16 @@ pub(super) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
 }
 
 /// Returns the file to make; `None`: stdout.
-fn target(call: &Call<'_>, archive: &Path, file: Option<&Path>) -> Option<PathBuf> {
+fn target(
+    call: &Call<'_>,
+    archive: &Path,
+    (file, ending): (Option<&Path>, &str),
+) -> Option<PathBuf> {
     if file.is_some_and(is_pipe) {
         return None;
     }
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
-    let own = PathBuf::from(format!("{name}.tar"));
+    let own = PathBuf::from(format!("{name}.{ending}"));
     let folder = call.surroundings.working_folder();
     Some(folder.join(file.unwrap_or(&own)))
 }

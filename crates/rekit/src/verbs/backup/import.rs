@@ -6,11 +6,11 @@ use std::{
 };
 
 use rekit_run::{
-    exchange::{ImportError, Imported},
+    exchange::{ImportError, Imported, NoImport},
     world::host,
 };
 
-use super::export::is_pipe;
+use super::{export::is_pipe, sealing};
 use crate::{
     call::Call,
     document::{ImportedArchive, ImportedArchives, document},
@@ -26,15 +26,21 @@ pub(crate) struct Arguments {
     /// The exported file, or `-` for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Open an encrypted file with the private keys of this file, as `age-keygen` writes it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
 }
 
 pub(super) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
+    let identities = arguments.identity.as_deref();
+    let identities = identities.map(|file| sealing::identities(call, file));
+    let identities = identities.transpose()?;
     let input = open(call, &arguments.file)?;
     let progress = ui::progress::Reading::new(call.output);
     let listener = |event| progress.tell(&event);
     let session = call.session(&listener);
-    let imported = call.changing(session.import(input)).await;
+    let imported = call.changing(session.import(input, identities)).await;
     progress.end();
     let archives: Vec<ImportedArchive> = imported??
         .map_err(|error| failed(&error))?
@@ -71,10 +77,14 @@ fn open(call: &Call<'_>, file: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     })
 }
 
-fn failed(error: &ImportError) -> Failure {
+fn failed(error: &NoImport) -> Failure {
+    let file = match error {
+        NoImport::Sealed(error) => return sealing::failed(error),
+        NoImport::File(error) => error,
+    };
     let failure =
-        |exit, code| Failure::of(exit, code, error).standing("nothing of the file was kept");
-    match error {
+        |exit, code| Failure::of(exit, code, file).standing("nothing of the file was kept");
+    match file {
         ImportError::Other(_) => failure(Exit::Refused, "archive-exists")
             .then("`rekit backup show` says what the one here holds; import the file into another home with REKIT_HOME"),
         ImportError::Broken { .. } => failure(Exit::Refused, "archive-exists")
