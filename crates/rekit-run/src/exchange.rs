@@ -3,6 +3,7 @@
 use std::{io::Read, path::PathBuf};
 
 pub use rekit_archive::{ImportError, Imported};
+use rekit_core::name::ArchiveId;
 
 use crate::{
     journal::Home,
@@ -61,5 +62,15 @@ impl Session<'_> {
         )
         .await?;
         Ok(imported)
+    }
+
+    /// Removes archives that were made only to be streamed from rekit's own directory, under its lock.
+    pub fn remove_streamed(&self, archives: &[ArchiveId]) -> Result<(), SessionError> {
+        let home = Home::open(&self.home_path(), clock::now)?;
+        let ids: Vec<_> = archives.iter().map(ArchiveId::as_str).collect();
+        let removed = rekit_archive::remove(&home.archives(), &ids);
+        removed.map(drop).map_err(|error| {
+            WorldError::failed("the archives that were streamed cannot be removed", error).into()
+        })
     }
 }

@@ -605,7 +605,9 @@ fn an_encrypted_file_is_for_its_recipients_alone() {
         fs::rename(path, machine.home.path().join("one.age")).unwrap();
     }
     fs::remove_dir_all(machine.home.path().join(".local")).unwrap();
-    machine.check("backup import one.age", &expect![[r#"
+    machine.check(
+        "backup import one.age",
+        &expect![[r#"
         exit 2
         ── stdout
         ── stderr
@@ -613,7 +615,8 @@ fn an_encrypted_file_is_for_its_recipients_alone() {
         state: nothing was changed
          next: `--identity FILE` with the private key of one of its recipients
                or, with age itself: `age -d -i KEY FILE | rekit backup import -`
-    "#]]);
+    "#]],
+    );
     machine.check("backup import one.age --identity other", &expect![[r#"
         exit 2
         ── stdout
@@ -629,6 +632,54 @@ fn an_encrypted_file_is_for_its_recipients_alone() {
     // What is not encrypted needs no identity, and one does no harm.
     machine.run(&format!("backup export {id} one.tar"));
     assert_eq!(machine.run("backup import one.tar --identity key").0, 0);
+}
+
+#[test]
+fn a_stream_has_stdout_for_itself() {
+    let machine = Machine::new();
+    let there = machine.home.path().join("there");
+    let line = format!(
+        "rekit backup create --yes --to - | REKIT_HOME={} rekit backup import -",
+        there.display()
+    );
+    let rekit = std::path::Path::new(env!("CARGO_BIN_EXE_rekit"));
+    let shell = Command::new("/bin/sh")
+        .args(["-c", &line])
+        .env_clear()
+        .env("HOME", machine.home.path())
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .env("PATH", rekit.parent().unwrap())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(shell.stderr).unwrap();
+    assert_eq!(shell.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("no longer in rekit's own directory"),
+        "{stderr}"
+    );
+    machine.check(
+        "backup list",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        There are no archives yet; `rekit backup create` makes one.
+        ── stderr
+    "#]],
+    );
+    let (code, failure) = machine.json("backup create --yes --to -");
+    assert_eq!((code, &failure["code"]), (2, &"usage".into()));
+    let recipients = format!("backup create --yes --recipient {RECIPIENT}");
+    machine.check(
+        &recipients,
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: an archive in a folder is not encrypted, only what is streamed or exported
+        state: nothing was changed
+         next: `--to -` streams it, or `rekit backup export` writes it into a file
+    "#]],
+    );
 }
 
 #[test]

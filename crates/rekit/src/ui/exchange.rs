@@ -6,6 +6,10 @@ use crate::document::{ExportedFile, ImportedArchives};
 /// What a person has to know of a file that only went through a pipe.
 pub(crate) const UNPROVEN: &str = "What was streamed is unproven until `rekit backup import` has taken it, or `sha256sum -c SHA256SUMS` was run where it was unpacked.\n";
 
+/// What a person has to know of archives that were made to be streamed.
+pub(crate) const STREAMED: &str =
+    "The archives were streamed, and are no longer in rekit's own directory.\n";
+
 /// Returns what was exported.
 pub(crate) fn exported(file: &ExportedFile, style: &Style) -> String {
     let ids: Vec<_> = file.archives.iter().map(|it| it.id.as_str()).collect();

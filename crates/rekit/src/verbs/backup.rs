@@ -1,5 +1,6 @@
 //! `rekit backup`: archives are made, read back, tried, listed, brought back, and removed.
 
+mod create;
 mod export;
 mod import;
 mod prune;
@@ -40,14 +41,11 @@ pub(crate) enum Verb {
     /// what of it cannot be kept. Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
     /// than a tenth of a second). What is known from earlier archives is not read again. The last line on stdout is the path of the
     /// last builder's archive.
-    Create {
-        /// The builders; none named: all
-        #[arg(value_name = "BUILDER")]
-        builders: Vec<String>,
-        /// Put the archives into this folder, on another disk for example, instead of rekit's own directory
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-    },
+    ///
+    /// With `--to -` the archives go to stdout as one file of all of them, as `export` writes it and `import` takes it, and are not kept. They are
+    /// made in rekit's own directory first: its disk needs room for what no earlier archive there holds. What was streamed is unproven until
+    /// it was imported, or its sums were checked, at the other end.
+    Create(create::Arguments),
     /// Write an archive into one file that `tar` reads
     ///
     /// The file holds the archive's folder with everything in it: after `tar -x` the commands of its RESTORE.md work, without rekit. Every byte
@@ -102,7 +100,7 @@ pub(crate) enum Verb {
 
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Create { builders, to } => create(call, &builders, to.as_deref()).await,
+        Verb::Create(arguments) => create::run(call, &arguments).await,
         Verb::Export(arguments) => export::run(call, &arguments).await,
         Verb::Import(arguments) => import::run(call, &arguments).await,
         Verb::Verify { archive } => verify(call, &archive).await,
@@ -122,29 +120,6 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
             restore(call, &archive, builder, &wishes).await
         }
     }
-}
-
-async fn create(call: &Call<'_>, builders: &[String], to: Option<&Path>) -> Result<Exit, Failure> {
-    call.refuse_open_run()?;
-    let inventory = call.look().await?;
-    let to = to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)));
-    let plan = call
-        .silent()
-        .plan_backup(&inventory, builders, to.as_ref())?;
-    let room = ui::plan::room(&plan, &inventory);
-    let told = change::carry_out(call, plan, &room).await?;
-    let archives = &told.outcomes.archives;
-    let last = archives
-        .iter()
-        .rfind(|archive| archive.state)
-        .or(archives.last());
-    if let Some(last) = last.filter(|_| told.exit == Exit::Done && !call.output.is_json()) {
-        call.output.data(&format!("{}\n", last.path));
-    }
-    if told.exit == Exit::Done && !told.outcomes.left_out.is_empty() {
-        return Ok(Exit::Care);
-    }
-    Ok(told.exit)
 }
 
 async fn verify(call: &Call<'_>, archive: &Path) -> Result<Exit, Failure> {

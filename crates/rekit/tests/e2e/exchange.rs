@@ -111,3 +111,43 @@ fn r1_3_2_stock_age_opens_what_rekit_encrypts_and_the_other_way_round() {
     import("one.age").good().says("was there already");
     comes_back_warm(&machine, &elsewhere, &id, &image);
 }
+
+#[test]
+fn r1_3_2_a_backup_is_streamed_away_and_not_kept() {
+    let machine = Machine::small();
+    let image = machine.export();
+    let place = machine.lab.root().join("tmp");
+    let elsewhere = place.join("elsewhere");
+    let import = format!("REKIT_HOME={} rekit backup import -", elsewhere.display());
+    shell(
+        &machine,
+        &place,
+        "age-keygen -o key && age-keygen -y key > recipients",
+    )
+    .good();
+    let create = "rekit backup create team --to - --yes --recipients-file recipients";
+    let line = format!("{create} | tee file | {import} --identity key --format json");
+    let answer = shell(&machine, &place, &line).good();
+    let answer = answer
+        .says("no longer in rekit's own directory")
+        .says("unproven until");
+    let imported = answer.json();
+    let archives = imported["archives"].as_array().unwrap();
+    assert_eq!(archives.len(), 2, "configuration and state: {imported:#}");
+    let listed = machine.rekit(&["backup", "list"]).good();
+    listed.says("There are no archives yet");
+    let pool = machine.home().join("archives/pool");
+    assert_eq!(fs::read_dir(pool).unwrap().count(), 0, "nothing is kept");
+    let id = archives[1]["id"].as_str().unwrap();
+    comes_back_warm(&machine, &elsewhere, id, &image);
+
+    // Where nobody takes the stream, nothing stays either.
+    let line = "set +o pipefail; rekit backup create team --to - --yes | head -c 1000 > /dev/null; exit ${PIPESTATUS[0]}";
+    shell(&machine, &place, line)
+        .ends_with(1)
+        .says("the archives made for it are removed");
+    machine
+        .rekit(&["backup", "list"])
+        .good()
+        .says("There are no archives yet");
+}

@@ -19,7 +19,6 @@ use crate::{
     document::{ExportedArchive, ExportedFile, document},
     exit::Exit,
     failure::{self, Failure},
-    output::Output,
     ui,
 };
 
@@ -101,7 +100,7 @@ pub(super) fn stream(call: &Call<'_>) -> Result<Box<dyn Outlet>, Failure> {
         return Err(Failure::new(Exit::Misuse, "usage", message)
             .then("leave out `--format json`, or name a file instead of `-`"));
     }
-    let stdout = Output::stream().ok_or_else(|| {
+    let stdout = call.output.stream().ok_or_else(|| {
         let message = "the archive would be written to a terminal";
         Failure::new(Exit::Misuse, "terminal", message)
             .then("name a file, or lead stdout somewhere: `… - | ssh HOST rekit backup import -`")
