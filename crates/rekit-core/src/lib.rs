@@ -6,6 +6,7 @@ pub mod check;
 pub mod config;
 pub mod doctor;
 pub mod draft;
+pub mod estimate;
 pub mod event;
 pub mod fact;
 pub mod finalize;

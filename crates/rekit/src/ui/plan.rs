@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rekit_core::{
+    estimate::{Estimate, PastArchive, estimate},
     inventory::Inventory,
     plan::{Plan, Purpose},
     sheet,
@@ -20,10 +21,10 @@ use super::{
 pub(crate) struct Room {
     /// Bytes of the states that will be archived, before packing; `None` where nobody looked.
     needed: Option<u64>,
-    /// Volumes whose size is not known.
-    unknown: Vec<String>,
     /// Bytes free where archives go.
     free: Option<u64>,
+    /// What each archive will take.
+    states: Vec<Estimate>,
 }
 
 impl Room {
@@ -34,8 +35,8 @@ impl Room {
     }
 }
 
-/// Measures the room of a plan.
-pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
+/// Measures the room of a plan, and judges it by archives that were made before.
+pub(crate) fn room(plan: &Plan, inventory: &Inventory, past: &[PastArchive]) -> Room {
     let mut room = Room::default();
     // A state that is archived twice takes its room once.
     let mut measured = BTreeSet::new();
@@ -53,9 +54,10 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
             .into_iter()
             .flat_map(|engine| &engine.volumes)
             .find(|known| &known.name == volume);
-        match found.and_then(|found| found.size_bytes.known()) {
-            Some(size) => room.needed = Some(room.needed.unwrap_or(0).saturating_add(*size)),
-            None => room.unknown.push(volume.to_string()),
+        let size = found.and_then(|found| found.size_bytes.known());
+        room.states.push(estimate(volume, size.copied(), past));
+        if let Some(size) = size {
+            room.needed = Some(room.needed.unwrap_or(0).saturating_add(*size));
         }
     }
     // The folder may be still to be made: the disk is that of the nearest folder that is there.
@@ -149,15 +151,10 @@ fn told(room: &Room) -> Vec<String> {
             "the archives hold {} before packing; {free} of the disk is free",
             bytes(needed)
         )),
-        None if room.unknown.is_empty() => {}
+        None if room.states.is_empty() => {}
         None => lines.push(format!("{free} of the disk is free for the archives")),
     }
-    if !room.unknown.is_empty() {
-        lines.push(format!(
-            "not known here is the size of {}",
-            room.unknown.join(", ")
-        ));
-    }
+    lines.extend(room.states.iter().map(super::estimate::line));
     lines
 }
 

@@ -151,3 +151,31 @@ fn r1_3_2_a_backup_is_streamed_away_and_not_kept() {
         .good()
         .says("There are no archives yet");
 }
+
+/// Returns the plan of a backup, as one line: nobody agrees to it.
+fn planned(machine: &Machine, arguments: &[&str]) -> String {
+    let create = [&["backup", "create", "team"], arguments].concat();
+    let asked = machine.rekit(&create).ends_with(2);
+    let words: Vec<_> = asked.stderr.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[test]
+fn r1_3_3_a_plan_says_what_an_archive_takes_once_one_was_made() {
+    let machine = Machine::small();
+    machine.export();
+    let first = planned(&machine, &[]);
+    let unknown = "unknown until a first archive is made here";
+    assert!(first.contains(unknown), "{first}");
+    let archive = backed_up(&machine);
+    let id = archive.rsplit('/').next().unwrap();
+    let second = planned(&machine, &[]);
+    let known = format!("what has not changed since {id}");
+    for part in ["at most about", "judged by earlier archives", &known] {
+        assert!(second.contains(part), "no `{part}` in {second}");
+    }
+    // Elsewhere nothing is shared, and nothing is said to be.
+    let elsewhere = planned(&machine, &["--to", "/tmp/elsewhere"]);
+    assert!(elsewhere.contains("at most about"), "{elsewhere}");
+    assert!(!elsewhere.contains("has not changed since"), "{elsewhere}");
+}

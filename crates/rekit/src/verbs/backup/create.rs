@@ -67,7 +67,7 @@ async fn make(call: &Call<'_>, arguments: &Arguments) -> Result<Told, Failure> {
     let plan = call
         .silent()
         .plan_backup(&inventory, &arguments.builders, folder.as_ref())?;
-    let room = ui::plan::room(&plan, &inventory);
+    let room = ui::plan::room(&plan, &inventory, &call.silent().past_archives(&plan));
     change::carry_out(call, plan, &room).await
 }
 
