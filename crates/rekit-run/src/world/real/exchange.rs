@@ -101,7 +101,7 @@ pub(crate) async fn export(
     };
     let exported: Result<_, ExportError> = on_thread(&heard, total, work).await?;
     exported.map_err(|error| match error {
-        _ if stop.load(Ordering::Relaxed) => WorldError::Interrupted,
+        _ if interrupt() => WorldError::Interrupted,
         ExportError::Damaged(_) | ExportError::Contradiction(_) => {
             WorldError::Refused { why: chain(&error) }
         }
@@ -128,7 +128,7 @@ pub(crate) async fn import(
     };
     // Nobody says how long the stream is.
     let imported: Result<_, NoImport> = on_thread(&heard, 0, work).await?;
-    if imported.is_err() && stop.load(Ordering::Relaxed) {
+    if imported.is_err() && interrupt() {
         return Err(WorldError::Interrupted);
     }
     Ok(imported)
