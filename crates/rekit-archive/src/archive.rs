@@ -17,7 +17,7 @@ use crate::sums::{self, SUMS, Sums, SumsError};
 use crate::writer::{MANIFEST, is_name};
 
 /// Larger sums or manifests are refused.
-const MOST_BYTES: u64 = 1 << 30;
+pub(crate) const MOST_BYTES: u64 = 1 << 30;
 
 /// An archive could not be opened.
 #[derive(Debug, Error)]
@@ -91,26 +91,41 @@ struct Head {
 
 /// Opens the archive in `directory`.
 pub fn open(directory: &Path) -> Result<Archive, OpenError> {
-    let archive = directory.to_owned();
     let bytes = match read(&directory.join(SUMS)) {
         Err(OpenError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(OpenError::NotComplete(archive));
+            return Err(OpenError::NotComplete(directory.to_owned()));
         }
         result => result?,
     };
-    let sums = sums::parse(&bytes).map_err(|source| OpenError::Sums {
-        archive: archive.clone(),
+    let json = read(&directory.join(MANIFEST))?;
+    assemble(directory, &bytes, &json)
+}
+
+/// Makes the archive in `directory` of its sums and its manifest.
+pub(crate) fn assemble(directory: &Path, bytes: &[u8], json: &[u8]) -> Result<Archive, OpenError> {
+    let sums = sums::parse(bytes).map_err(|source| OpenError::Sums {
+        archive: directory.to_owned(),
         source,
     })?;
-    let json = read(&directory.join(MANIFEST))?;
-    if sums.get(MANIFEST) != Some(&Digest::of(&json)) {
-        return Err(OpenError::ManifestDigest(archive));
+    if sums.get(MANIFEST) != Some(&Digest::of(json)) {
+        return Err(OpenError::ManifestDigest(directory.to_owned()));
     }
+    Ok(Archive {
+        directory: directory.to_owned(),
+        manifest: understand(directory, json)?,
+        sums,
+        identity: Digest::of(bytes),
+    })
+}
+
+/// Reads a manifest and checks it for form; `archive` is what errors name.
+pub(crate) fn understand(archive: &Path, json: &[u8]) -> Result<Manifest, OpenError> {
+    let archive = archive.to_owned();
     let failed = |source| OpenError::Manifest {
         archive: archive.clone(),
         source,
     };
-    let Head { schema, version } = serde_json::from_slice(&json).map_err(failed)?;
+    let Head { schema, version } = serde_json::from_slice(json).map_err(failed)?;
     if schema != SCHEMA || version != u64::from(VERSION) {
         return Err(OpenError::Version {
             archive,
@@ -118,14 +133,9 @@ pub fn open(directory: &Path) -> Result<Archive, OpenError> {
             version,
         });
     }
-    let manifest: Manifest = serde_json::from_slice(&json).map_err(failed)?;
+    let manifest: Manifest = serde_json::from_slice(json).map_err(failed)?;
     check(&manifest).map_err(|fault| OpenError::Impossible { archive, fault })?;
-    Ok(Archive {
-        directory: directory.to_owned(),
-        manifest,
-        sums,
-        identity: Digest::of(&bytes),
-    })
+    Ok(manifest)
 }
 
 impl Archive {
@@ -149,7 +159,8 @@ impl Archive {
         &self.sums
     }
 
-    pub(crate) fn identity(&self) -> Digest {
+    /// Returns the digest of `SHA256SUMS`, which stands for all bytes of the archive.
+    pub fn identity(&self) -> Digest {
         self.identity
     }
 

@@ -3,6 +3,7 @@
 //! - [`ArchiveWriter`] builds an archive: trees, files, metadata; `SHA256SUMS` is written last.
 //! - [`verify`] reads everything back; only it can make a [`Verified`].
 //! - [`unpack`] puts a tree back into an empty directory.
+//! - [`export`] writes archives into one file; [`import`] takes them out of it again.
 //! - [`wire`] carries a tree over a pipe, to and from the static helper.
 //! - [`write_listing`] is the independent comparer.
 //!
@@ -24,7 +25,10 @@ mod cut;
 mod databases;
 mod digest;
 mod entry;
+mod export;
 mod ground;
+mod import;
+mod layout;
 mod list;
 mod live;
 mod manifest;
@@ -54,6 +58,8 @@ pub use archive::{Archive, OpenError, open};
 pub use compare::{CompareOptions, ListingError, tree_digest, write_listing};
 pub use databases::DatabaseRecord;
 pub use digest::{Digest, ParseDigestError};
+pub use export::{ExportError, export};
+pub use import::{ImportError, Imported, import};
 pub use live::{Freeze, Freezer, LiveError, Mounts, Running, Watchdog, watch};
 pub use manifest::{
     Consistency, Counts, FileInManifest, Manifest, SegmentKind, SegmentRecord, Skipped, TreeRecord,

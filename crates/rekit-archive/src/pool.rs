@@ -293,7 +293,7 @@ impl Drop for SegmentFile {
 }
 
 /// Makes `path` and its copy in the pool one file, where the file system can do that.
-fn share(path: &Path, pooled: &Path) -> io::Result<()> {
+pub(crate) fn share(path: &Path, pooled: &Path) -> io::Result<()> {
     let linked = match fs::hard_link(path, pooled) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => adopt(path, pooled),
         result => result,

@@ -109,6 +109,11 @@ pub(crate) fn is_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.bytes().all(fits) && !name.starts_with(['.', '-'])
 }
 
+/// Returns true for names that an archive can bear.
+pub(crate) fn is_id(id: &str) -> bool {
+    is_name(id) && id != "pool" && !id.ends_with(".partial")
+}
+
 /// Returns the whole archives in `home` that have a tree packed by these rules.
 fn earlier(home: &Path, rules: &str) -> Vec<Archive> {
     let has_tree = |archive: &Archive| {
@@ -129,14 +134,14 @@ pub fn discard(home: &Path, id: &str) -> io::Result<()> {
     }
 }
 
-fn partial(home: &Path, id: &str) -> PathBuf {
+pub(crate) fn partial(home: &Path, id: &str) -> PathBuf {
     home.join(format!("{id}.partial"))
 }
 
 impl ArchiveWriter {
     /// Begins the archive `id` in the directory `home`, which is made if it is not there.
     pub fn create(home: &Path, id: &str) -> Result<Self, WriteError> {
-        if !is_name(id) || id == "pool" || id.ends_with(".partial") {
+        if !is_id(id) {
             return Err(WriteError::Name(id.to_owned()));
         }
         let partial = partial(home, id);
@@ -268,7 +273,7 @@ impl ArchiveWriter {
             path: target.clone(),
             source,
         };
-        self.seal(sums.as_bytes(), &target).map_err(failed)?;
+        seal(&self.partial, sums.as_bytes(), &target).map_err(failed)?;
         self.is_finished = true;
         Ok(Finished {
             path: target.clone(),
@@ -277,25 +282,10 @@ impl ArchiveWriter {
     }
 
     fn sync(&self) -> Result<(), WriteError> {
-        let sync = || syncfs(File::open(&self.partial)?).map_err(io::Error::from);
-        sync().map_err(|source| WriteError::Write {
+        sync(&self.partial).map_err(|source| WriteError::Write {
             path: self.partial.clone(),
             source,
         })
-    }
-
-    fn seal(&self, sums: &[u8], target: &Path) -> io::Result<()> {
-        let temporary = self.partial.join("SHA256SUMS.incoming");
-        let mut file = create_private(&temporary)?;
-        file.write_all(sums)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.partial.join(SUMS))?;
-        File::open(&self.partial)?.sync_all()?;
-        if target.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        fs::rename(&self.partial, target)?;
-        File::open(&self.home)?.sync_all()
     }
 
     /// Begins a tree; with rules, what earlier archives hold of such a tree need not be packed again.
@@ -364,9 +354,34 @@ impl Drop for ArchiveWriter {
     }
 }
 
+/// Brings everything below `directory` to the disk.
+pub(crate) fn sync(directory: &Path) -> io::Result<()> {
+    syncfs(File::open(directory)?).map_err(io::Error::from)
+}
+
+/// Writes the sums of what is on the disk already, and gives the archive in `partial` its name.
+pub(crate) fn seal(partial: &Path, sums: &[u8], target: &Path) -> io::Result<()> {
+    let temporary = partial.join("SHA256SUMS.incoming");
+    let mut file = create_private(&temporary)?;
+    file.write_all(sums)?;
+    file.sync_all()?;
+    fs::rename(&temporary, partial.join(SUMS))?;
+    File::open(partial)?.sync_all()?;
+    if target.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    fs::rename(partial, target)?;
+    let home = target.parent().unwrap_or(target);
+    File::open(home)?.sync_all()
+}
+
+/// Makes a directory that nobody else may enter, with all above it.
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 fn make_directory(path: &Path) -> Result<(), WriteError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| WriteError::Write {
+    make_private_directory(path).map_err(|source| WriteError::Write {
         path: path.to_owned(),
         source,
     })

@@ -31,6 +31,8 @@ pub struct EnginePlace {
     pub data_root: HostPath,
     /// What holds its layers.
     pub layers: Layers,
+    /// Bytes that the folders of its cache held when the plan was made.
+    pub bytes: u64,
     /// The shell command that stops it.
     pub stop: String,
     /// The shell command that starts it.
@@ -116,11 +118,10 @@ pub enum NoEngineRestore {
     },
 }
 
-/// Plans to archive an engine's cache; `bytes` is what its folders hold.
+/// Plans to archive an engine's cache.
 pub fn archive(
     ground: &Ground<'_>,
     engine: &EnginePlace,
-    bytes: u64,
     cut: bool,
     to: Option<&HostPath>,
 ) -> Plan {
@@ -131,7 +132,7 @@ pub fn archive(
     interrupt(
         &mut draft,
         engine,
-        RESTART_SECONDS + bytes / BYTES_PER_SECOND,
+        RESTART_SECONDS + engine.bytes / BYTES_PER_SECOND,
     );
     stop(&mut draft, engine, cut);
     let archive = draft.archive_id("engine");

@@ -7,6 +7,7 @@ pub mod config;
 pub mod doctor;
 pub mod draft;
 pub mod engine_cache;
+pub mod estimate;
 pub mod event;
 pub mod fact;
 pub mod finalize;

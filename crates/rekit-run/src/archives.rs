@@ -56,6 +56,11 @@ pub struct Content {
 }
 
 impl Content {
+    /// Returns whether it holds the files of a cache.
+    pub fn holds_cache(&self) -> bool {
+        ["state", "cache-export", "engine-cache"].contains(&self.kind.as_str())
+    }
+
     /// Returns what it is an archive of; later archives of the same follow it.
     pub fn subject(&self) -> String {
         let place = [

@@ -104,6 +104,7 @@ impl Session<'_> {
             host,
             version: known.version.clone(),
             data_root: known.data_root.clone(),
+            bytes: bytes(&data_root, &layers),
             layers,
             stop,
             start,
@@ -121,13 +122,7 @@ impl Session<'_> {
     ) -> Result<Plan, SessionError> {
         let files = std::collections::BTreeMap::new();
         let ground = self.ground(inventory, &files, Purpose::Backup)?;
-        Ok(engine_cache::archive(
-            &ground,
-            engine,
-            bytes(engine),
-            cut,
-            to,
-        ))
+        Ok(engine_cache::archive(&ground, engine, cut, to))
     }
 
     /// Plans to bring the archived cache of an engine back.
@@ -167,11 +162,10 @@ impl Session<'_> {
 }
 
 /// Returns what the folders of an engine's cache hold, as far as it can be measured in time.
-pub fn bytes(engine: &EnginePlace) -> u64 {
+fn bytes(data_root: &Path, layers: &Layers) -> u64 {
     let deadline = Deadline::after(std::time::Duration::from_secs(MEASURE_SECONDS));
-    let root = path_of(&engine.data_root);
-    let size = |part: &str| host::size_on_disk(&root.join(part), deadline).unwrap_or(0);
-    engine.layers.parts().into_iter().map(size).sum()
+    let size = |part: &str| host::size_on_disk(&data_root.join(part), deadline).unwrap_or(0);
+    layers.parts().into_iter().map(size).sum()
 }
 
 /// Returns what an archive of an engine's cache says of the engine; `None` for archives of other kinds.

@@ -2,11 +2,14 @@
 
 pub mod archives;
 pub mod engine_cache;
+pub mod estimate;
+pub mod exchange;
 pub mod executor;
 pub mod inventory;
 pub mod journal;
 pub mod rehearse;
 pub mod retention;
+pub mod sealing;
 pub mod session;
 pub mod steps;
 pub mod world;

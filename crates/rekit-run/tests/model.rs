@@ -957,6 +957,7 @@ fn every_restore_of_an_engines_cache_ends_with_the_engine_at_work() {
         version: "1.0".to_owned(),
         data_root: path("/d"),
         layers: Layers::Containerd {},
+        bytes: 0,
         stop: "stop".to_owned(),
         start: "start".to_owned(),
         running: vec![RunningContainer {

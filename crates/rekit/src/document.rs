@@ -1,5 +1,7 @@
 //! The JSON documents of verbs whose facts have no document of their own. Add-only: scripts hang on them.
 
+mod exchange;
+
 use jiff::Timestamp;
 use rekit_core::{
     by_hand::{ByHand, by_hand},
@@ -21,6 +23,7 @@ use rekit_run::{
 };
 use serde::Serialize;
 
+pub(crate) use self::exchange::{ExportedArchive, ExportedFile, ImportedArchive, ImportedArchives};
 use crate::{failure::Failure, ui::words};
 
 /// A document: its name, the version of its shape, and what it says.

@@ -28,6 +28,8 @@ pub(crate) struct Output {
     pub(crate) note_style: Style,
     /// Whether something could not be written to stdout.
     broken: Cell<bool>,
+    /// Whether stdout carries a stream, and text must not.
+    lent: Cell<bool>,
 }
 
 impl Output {
@@ -50,6 +52,7 @@ impl Output {
             data_style: style(io::stdout().is_terminal()),
             note_style: style(io::stderr().is_terminal()),
             broken: Cell::new(false),
+            lent: Cell::new(false),
         }
     }
 
@@ -73,6 +76,22 @@ impl Output {
         io::stderr().is_terminal()
     }
 
+    /// Returns stdout for bytes that are no text, after which data goes to stderr; `None`: a terminal would show them.
+    pub(crate) fn stream(&self) -> Option<io::Stdout> {
+        let stdout = io::stdout();
+        if stdout.is_terminal() {
+            return None;
+        }
+        self.lent.set(true);
+        Some(stdout)
+    }
+
+    /// Returns stdin for bytes; `None`: a person would have to type them.
+    pub(crate) fn source() -> Option<io::Stdin> {
+        let stdin = io::stdin();
+        (!stdin.is_terminal()).then_some(stdin)
+    }
+
     /// Gives what was asked for: the document, or its text.
     pub(crate) fn give<T: Serialize>(&self, document: &T, text: impl FnOnce(&Style) -> String) {
         if self.is_json() {
@@ -85,8 +104,11 @@ impl Output {
         }
     }
 
-    /// Writes to stdout.
+    /// Writes to stdout, or to stderr where stdout carries a stream.
     pub(crate) fn data(&self, text: &str) {
+        if self.lent.get() {
+            return self.note(text);
+        }
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
             // A reader that has seen enough, such as `head`, is no failure.

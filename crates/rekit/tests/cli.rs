@@ -465,6 +465,8 @@ fn what_can_be_done_with_archives() {
 
         Commands:
           create    Archive builders and folders of cache: configuration, each node's state, exported caches
+          export    Write an archive into one file that `tar` reads
+          import    Bring an exported file's archives into rekit's own directory
           verify    Read every byte of an archive back
           rehearse  Prove an archived state by using it: a daemon on a copy of it must find its cache
           show      Say what an archive holds
@@ -475,6 +477,361 @@ fn what_can_be_done_with_archives() {
           help      Print this message or the help of the given subcommand(s)
 
         Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_archive_leaves_in_one_file_and_comes_back() {
+    let machine = Machine::new();
+    let (code, stdout, stderr) = machine.run("backup create --yes");
+    assert_eq!(code, 0, "{stderr}");
+    let id = stdout.trim_end().rsplit('/').next().unwrap();
+    let (code, file) = machine.json(&format!("backup export {id} one.tar"));
+    assert_eq!((code, &file["schema"]), (0, &"rekit/exported".into()));
+    let (code, failure) = machine.json(&format!("backup export {id} one.tar"));
+    assert_eq!((code, &failure["code"]), (2, &"no-file".into()));
+    let (code, again) = machine.json("backup import one.tar");
+    assert_eq!((code, &again["changed"]), (0, &false.into()));
+    let home = machine.home.path().join(".local/state/rekit");
+    fs::remove_dir_all(&home).unwrap();
+    let (code, imported) = machine.json("backup import one.tar");
+    assert_eq!((code, &imported["schema"]), (0, &"rekit/imported".into()));
+    let (came, left) = (&imported["archives"][0], &file["archives"][0]);
+    assert_eq!(came["identity"], left["identity"]);
+    assert_eq!(machine.json(&format!("backup verify {id}")).0, 0);
+}
+
+#[test]
+fn a_file_that_is_no_archive_leaves_nothing() {
+    let machine = Machine::new();
+    machine.write("cut.tar", "");
+    let home = machine.home.path().join(".local/state/rekit");
+    machine.check("backup import cut.tar", &expect![[r#"
+        exit 4
+        ── stdout
+        ── stderr
+        error: the file is cut off
+        state: nothing of the file was kept
+         next: export the archive again where it came from, and compare the `sha256sum` of both files
+    "#]]);
+    assert_eq!(fs::read_dir(home.join("archives")).unwrap().count(), 0);
+    machine.check(
+        "backup import gone.tar",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            ── stderr
+            error: `HOME/gone.tar` cannot be read
+            cause: no such file or directory
+            state: nothing was changed
+             next: `rekit status` says where things stand
+        "#]],
+    );
+    machine.check(
+        "backup export cut.tar gone/one.tar",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `HOME/gone/one.tar` cannot be made
+        cause: no such file or directory
+        state: nothing was changed
+         next: name a file that is not there yet, in a folder that you may write to
+    "#]],
+    );
+    machine.check(
+        "backup export gone -",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: there is no archive `gone`
+        state: nothing was changed
+         next: `rekit backup list` lists the archives
+    "#]],
+    );
+}
+
+/// Keys made for this test alone.
+const KEY: &str = "AGE-SECRET-KEY-1DXAGU6PRTCJFU7NLN00TY4R77DPRLTN03G7MN8ZV8S7GAV4GGLVQ2Q7240\n";
+const RECIPIENT: &str = "age1lkughgkcwejhcgkf56enyp08rf9vqsp7vge4duxueh6ryh23q4vq4097xg";
+const OTHER_KEY: &str =
+    "AGE-SECRET-KEY-1AJZD0N4Q6QAFZ86QHEWJ0VK5QY7TRS65SJYF5ZQ6EK4L23NA2CGSDF9XAC\n";
+
+#[test]
+fn an_encrypted_file_is_for_its_recipients_alone() {
+    let machine = Machine::new();
+    machine.write("key", KEY);
+    machine.write("other", OTHER_KEY);
+    machine.write("recipients", &format!("# the team\n{RECIPIENT}\n"));
+    let (_, stdout, _) = machine.run("backup create --yes");
+    let id = stdout.trim_end().rsplit('/').next().unwrap();
+    for option in [
+        format!("--recipient {RECIPIENT}"),
+        "--recipients-file recipients".to_owned(),
+    ] {
+        let (code, file) = machine.json(&format!("backup export {id} {option}"));
+        assert_eq!((code, &file["encrypted"]), (0, &true.into()));
+        let path = machine.home.path().join(format!("{id}.tar.age"));
+        assert_eq!(file["path"], format!("HOME/{id}.tar.age"));
+        fs::rename(path, machine.home.path().join("one.age")).unwrap();
+    }
+    fs::remove_dir_all(machine.home.path().join(".local")).unwrap();
+    machine.check(
+        "backup import one.age",
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: the file is encrypted, and no identity was named that opens it
+        state: nothing was changed
+         next: `--identity FILE` with the private key of one of its recipients
+               or, with age itself: `age -d -i KEY FILE | rekit backup import -`
+    "#]],
+    );
+    machine.check("backup import one.age --identity other", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: none of the identities opens the file
+        state: nothing was changed
+         next: ask whoever exported it for whom it is encrypted
+               a key that age opens and rekit does not (SSH, plugin, passphrase): `age -d -i KEY FILE |
+               rekit backup import -`
+    "#]]);
+    let (code, imported) = machine.json("backup import one.age --identity key");
+    assert_eq!((code, &imported["changed"]), (0, &true.into()));
+    // What is not encrypted needs no identity, and one does no harm.
+    machine.run(&format!("backup export {id} one.tar"));
+    assert_eq!(machine.run("backup import one.tar --identity key").0, 0);
+}
+
+#[test]
+fn a_stream_has_stdout_for_itself() {
+    let machine = Machine::new();
+    let there = machine.home.path().join("there");
+    let line = format!(
+        "rekit backup create --yes --to - | REKIT_HOME={} rekit backup import -",
+        there.display()
+    );
+    let rekit = std::path::Path::new(env!("CARGO_BIN_EXE_rekit"));
+    let shell = Command::new("/bin/sh")
+        .args(["-c", &line])
+        .env_clear()
+        .env("HOME", machine.home.path())
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .env("PATH", rekit.parent().unwrap())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(shell.stderr).unwrap();
+    assert_eq!(shell.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("no longer in rekit's own directory"),
+        "{stderr}"
+    );
+    machine.check(
+        "backup list",
+        &expect![[r#"
+        exit 0
+        ── stdout
+        There are no archives yet; `rekit backup create` makes one.
+        ── stderr
+    "#]],
+    );
+    let (code, failure) = machine.json("backup create --yes --to -");
+    assert_eq!((code, &failure["code"]), (2, &"usage".into()));
+    let recipients = format!("backup create --yes --recipient {RECIPIENT}");
+    machine.check(
+        &recipients,
+        &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: an archive in a folder is not encrypted, only what is streamed or exported
+        state: nothing was changed
+         next: `--to -` streams it, or `rekit backup export` writes it into a file
+    "#]],
+    );
+}
+
+#[test]
+fn keys_in_the_wrong_place_are_never_repeated() {
+    let machine = Machine::new();
+    machine.write("key", KEY);
+    machine.write("keys", &format!("nonsense\n{KEY}"));
+    machine.write("recipients", KEY);
+    machine.run("backup create --yes");
+    let (_, list) = machine.json("backup list");
+    let id = list["archives"][0]["id"].as_str().unwrap().to_owned();
+    let secret = KEY.trim();
+    for words in [
+        format!("backup export {id} one.age --recipient {secret}"),
+        format!("backup export {id} one.age --recipients-file recipients"),
+        format!("backup export {id} one.age --recipients-file gone"),
+        format!("backup export {id} one.age --identity {secret}"),
+        "backup import one.age --identity keys".to_owned(),
+        "backup import one.age --identity recipients".to_owned(),
+    ] {
+        for words in [words.clone(), format!("{words} --format json")] {
+            let (code, stdout, stderr) = machine.run(&words);
+            assert_eq!(code, 2, "{words}: {stderr}");
+            assert!(
+                !format!("{stdout}{stderr}").contains("SECRET"),
+                "{stdout}{stderr}"
+            );
+        }
+    }
+    let refused = format!("backup export {id} one.age --recipient {secret}");
+    machine.check(&refused, &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: line 1 of `--recipient` number 1 is no age recipient: one begins with `age1`
+        state: nothing was changed
+         next: `age-keygen -y KEYFILE` prints the recipient of a private key; other kinds (SSH, plugins):
+               `rekit backup export ARCHIVE - | age -r …`
+    "#]]);
+    machine.check("backup import key --identity keys", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `HOME/keys` holds no age identity that can be used
+        cause: identity file contains non-identity data on line 1
+        state: nothing was changed
+         next: `age-keygen -o FILE` writes such a file; one with a passphrase: `age -d FILE | rekit backup
+               import -`
+    "#]]);
+}
+
+#[test]
+fn a_damaged_archive_is_not_exported() {
+    let machine = Machine::new();
+    let (_, stdout, _) = machine.run("backup create --yes");
+    let path = stdout.lines().last().unwrap();
+    let path = path.replace("HOME", machine.home.path().to_str().unwrap());
+    fs::write(format!("{path}/RESTORE.md"), "rm -rf /").unwrap();
+    let (code, failure) = machine.json(&format!("backup export {path} one.tar"));
+    assert_eq!((code, &failure["code"]), (4, &"archive-faulty".into()));
+    let left = fs::read_dir(machine.home.path()).unwrap();
+    let left = left.map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        left.collect::<Vec<_>>(),
+        [".local"],
+        "not even a temporary file"
+    );
+}
+
+#[test]
+fn an_export_says_what_it_does() {
+    Machine::new().check("backup export --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Write an archive into one file that `tar` reads
+
+        The file holds the archive's folder with everything in it: after `tar -x` the commands of its
+        RESTORE.md work, without rekit. Every byte is compared with the archive's sums on its way, and the
+        file gets its name only when it is whole. On stdout, what breaks off before its end is no archive:
+        no import takes it.
+
+        Usage: rekit backup export [OPTIONS] <ARCHIVE> [FILE]
+
+        Arguments:
+          <ARCHIVE>
+                  The archive: its folder, or its name in rekit's own directory
+
+          [FILE]
+                  The new file, or `-` for stdout; without it: the archive's name and `.tar` (`.tar.age` if
+                  encrypted), in the working folder
+
+        Options:
+              --recipient <RECIPIENT>
+                  Encrypt for this age recipient (`age1…`); may be repeated
+
+              --recipients-file <FILE>
+                  Encrypt for the age recipients in this file, one a line; may be repeated
+
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Manner:
+              --format <FORMAT>
+                  Write a table for people, or one JSON document
+
+                  Possible values:
+                  - table: Text for people
+                  - json:  One JSON document
+
+                  [default: table]
+
+              --color <WHEN>
+                  Colour the text; `auto` does on a terminal, unless `NO_COLOR` is set
+
+                  Possible values:
+                  - auto:   On a terminal
+                  - always: Always
+                  - never:  Never
+
+                  [default: auto]
+
+          -y, --yes
+                  Change without asking
+
+          -q, --quiet
+                  Leave out the plan and the progress
+        ── stderr
+    "#]]);
+}
+
+#[test]
+fn an_import_says_what_it_does() {
+    Machine::new().check("backup import --help", &expect![[r#"
+        exit 0
+        ── stdout
+        Bring an exported file's archives into rekit's own directory
+
+        Every byte is read back from the disk before an archive gets its name. What earlier archives hold is
+        shared with them. An archive that is there already stays as it is; another one of the same name is
+        refused.
+
+        Usage: rekit backup import [OPTIONS] <FILE>
+
+        Arguments:
+          <FILE>
+                  The exported file, or `-` for stdin
+
+        Options:
+              --identity <FILE>
+                  Open an encrypted file with the private keys of this file, as `age-keygen` writes it
+
           -h, --help
                   Print help (see a summary with '-h')
 
@@ -571,7 +928,8 @@ fn prune_says_what_it_keeps() {
 
         Options:
               --keep <N>
-                  Keep the newest N archives of each volume, and of the configuration
+                  Keep the newest N archives of each volume, folder, builder and engine, and of the
+                  configuration
 
               --older-than <AGE>
                   Remove only what is older: hours, days or weeks, such as `30d`
@@ -773,6 +1131,8 @@ fn every_failure_is_one_document() {
         ("backup rehearse gone", 2),
         ("backup show gone", 2),
         ("backup prune", 2),
+        ("backup export gone", 2),
+        ("backup import gone", 2),
     ] {
         let (found, document) = machine.json(words);
         assert_eq!(

@@ -49,6 +49,8 @@ pub(crate) struct TarReader<R> {
     fill: u64,
     /// Bytes of the tar stream read so far.
     position: u64,
+    /// Whether the end mark was read.
+    is_ended: bool,
 }
 
 #[derive(Default)]
@@ -72,7 +74,13 @@ impl<R: Read> TarReader<R> {
             left: 0,
             fill: 0,
             position: 0,
+            is_ended: false,
         }
+    }
+
+    /// Returns whether the end mark was read: without it the input may be cut off.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended
     }
 
     /// Returns the number of bytes read so far.
@@ -150,7 +158,8 @@ impl<R: Read> TarReader<R> {
             self.read_exact(&mut block)?;
             let mut more = [0];
             let at_end = self.input.read(&mut more).map_err(ReadError::Read)? == 0;
-            return if at_end && block == [0; BLOCK] {
+            self.is_ended = at_end && block == [0; BLOCK];
+            return if self.is_ended {
                 Ok(None)
             } else {
                 Err(ReadError::NoHeader)

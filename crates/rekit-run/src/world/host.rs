@@ -8,6 +8,7 @@ mod link;
 mod programs;
 mod remains;
 mod socket;
+mod streams;
 mod tree;
 
 pub use files::{
@@ -18,6 +19,7 @@ pub use link::linked_text;
 pub use programs::{Output, RunError, run};
 pub use remains::{Remains, Usage, mount_within, remains};
 pub use socket::{SocketState, make_socket, remove_socket, socket};
+pub use streams::{Outlet, Pipe, new_file, source};
 pub use tree::{TreeError, size_on_disk};
 
 use std::{os::unix::ffi::OsStrExt, path::Path, path::PathBuf};

@@ -2,6 +2,8 @@
 
 pub(crate) mod archives;
 pub(crate) mod doctor;
+mod estimate;
+pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod generations;
 pub(crate) mod inventory;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use rekit_core::{
-    fact::Fact,
+    estimate::{Estimate, PastArchive, estimate},
+    folders::{CacheFolder, FolderContent},
     inventory::Inventory,
+    name::{HostId, VolumeName},
     plan::{Plan, Purpose},
     sheet,
     step::{Action, Step},
@@ -21,18 +23,18 @@ use super::{
 pub(crate) struct Room {
     /// Bytes of the states that will be archived, before packing; `None` where nobody looked.
     needed: Option<u64>,
-    /// Volumes and folders whose size is not known.
-    unknown: Vec<String>,
     /// Bytes free where archives go.
     free: Option<u64>,
+    /// What each archive will take.
+    states: Vec<Estimate>,
 }
 
 impl Room {
-    /// Takes the size of what will be archived into account.
-    fn take(&mut self, name: &str, size: Option<&Fact<u64>>) {
-        match size.and_then(Fact::known) {
-            Some(size) => self.needed = Some(self.needed.unwrap_or(0).saturating_add(*size)),
-            None => self.unknown.push(name.to_owned()),
+    /// Takes what will be archived into account.
+    fn take(&mut self, subject: &str, size: Option<u64>, past: &[PastArchive]) {
+        self.states.push(estimate(subject, size, past));
+        if let Some(size) = size {
+            self.needed = Some(self.needed.unwrap_or(0).saturating_add(size));
         }
     }
 
@@ -43,32 +45,24 @@ impl Room {
     }
 }
 
-/// Measures the room of a plan.
-pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
+/// Measures the room of a plan, and judges it by archives that were made before.
+pub(crate) fn room(plan: &Plan, inventory: &Inventory, past: &[PastArchive]) -> Room {
     let mut room = Room::default();
     // A state that is archived twice takes its room once.
     let mut measured = BTreeSet::new();
     for step in &plan.steps {
-        if let Action::ArchiveFolder { folder, .. } = &step.action {
-            let mut places = inventory.caches.iter();
-            let place = places.find(|place| place.path == folder.path);
-            room.take(folder.path.as_str(), place.map(|place| &place.size_bytes));
-            continue;
-        }
-        let (host, volume) = match &step.action {
-            Action::ArchiveState { volume, .. } => (&volume.host, &volume.volume),
-            Action::CopyState { node, .. } => (&node.host, &node.volume),
+        let (subject, size) = match &step.action {
+            Action::ArchiveState { volume, .. } => {
+                of_volume(inventory, &volume.host, &volume.volume)
+            }
+            Action::CopyState { node, .. } => of_volume(inventory, &node.host, &node.volume),
+            Action::ArchiveFolder { folder, .. } => of_folder(inventory, folder),
+            Action::ArchiveEngine { engine, .. } => ("engine cache".to_owned(), Some(engine.bytes)),
             _ => continue,
         };
-        if !measured.insert((host, volume)) {
-            continue;
+        if measured.insert(subject.clone()) {
+            room.take(&subject, size, past);
         }
-        let engine = inventory.host(host).and_then(|host| host.engine.known());
-        let found = engine
-            .into_iter()
-            .flat_map(|engine| &engine.volumes)
-            .find(|known| &known.name == volume);
-        room.take(volume.as_str(), found.map(|found| &found.size_bytes));
     }
     // The folder may be still to be made: the disk is that of the nearest folder that is there.
     let folder = path_of(&plan.archives);
@@ -76,6 +70,27 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory) -> Room {
         .ancestors()
         .find_map(|folder| host::free_bytes(folder).ok());
     room
+}
+
+/// Returns what an archive of a volume is of, as `backup list` names it, and the volume's size.
+fn of_volume(inventory: &Inventory, host: &HostId, volume: &VolumeName) -> (String, Option<u64>) {
+    let engine = inventory.host(host).and_then(|host| host.engine.known());
+    let mut volumes = engine.into_iter().flat_map(|engine| &engine.volumes);
+    let found = volumes.find(|known| &known.name == volume);
+    let size = found.and_then(|found| found.size_bytes.known());
+    (format!("state of volume {volume}"), size.copied())
+}
+
+/// The same of a folder.
+fn of_folder(inventory: &Inventory, folder: &CacheFolder) -> (String, Option<u64>) {
+    let kind = match folder.holds {
+        FolderContent::State => "state",
+        FolderContent::Export => "cache export",
+    };
+    let mut places = inventory.caches.iter();
+    let place = places.find(|place| place.path == folder.path);
+    let size = place.and_then(|place| place.size_bytes.known());
+    (format!("{kind} of folder {}", folder.path), size.copied())
 }
 
 /// Returns the plan as text.
@@ -172,15 +187,10 @@ fn told(room: &Room) -> Vec<String> {
             "the archives hold {} before packing; {free} of the disk is free",
             bytes(needed)
         )),
-        None if room.unknown.is_empty() => {}
+        None if room.states.is_empty() => {}
         None => lines.push(format!("{free} of the disk is free for the archives")),
     }
-    if !room.unknown.is_empty() {
-        lines.push(format!(
-            "not known here is the size of {}",
-            room.unknown.join(", ")
-        ));
-    }
+    lines.extend(room.states.iter().map(super::estimate::line));
     lines
 }
 

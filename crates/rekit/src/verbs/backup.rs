@@ -1,14 +1,18 @@
 //! `rekit backup`: archives are made, read back, tried, listed, brought back, and removed.
 
+mod create;
 mod engine;
+mod export;
+mod import;
 mod prune;
 mod rehearse;
 mod restore;
+mod sealing;
 mod show;
 
 use std::path::{Component, Path, PathBuf};
 
-use rekit_core::name::{Digest, HostPath, VolumeName};
+use rekit_core::name::{Digest, VolumeName};
 use rekit_run::{
     archives::{archives, content},
     session::verify_archive,
@@ -17,7 +21,6 @@ use rekit_run::{
 
 use crate::{
     call::Call,
-    change::{self, Told},
     document::{Archives, VerifiedArchive, document},
     exit::Exit,
     failure::{self, Failure},
@@ -31,24 +34,27 @@ pub(crate) enum Verb {
     /// Scripts, units, keys and certificates that builders use belong to the configuration; with it goes what was found of every cache, its
     /// size and use and the rules of collection, as `inventory.json`. A folder is the state of a standalone daemon, rootless ones too, or what
     /// `--cache-to type=local` exported.
+    ///
     /// Of a builder whose files nobody reaches (inside an engine, or remote) the cache mounts are archived, through builds; the plan names
     /// what of it cannot be kept. Builds go on meanwhile: a running node is copied while it works, and its daemon stands still only for a moment (usually less
     /// than a tenth of a second). What is known from earlier archives is not read again. The last line on stdout is the path of the
     /// last builder's archive.
-    Create {
-        /// The builders, and folders by their paths; none named: all that are found
-        #[arg(value_name = "BUILDER|FOLDER")]
-        names: Vec<String>,
-        /// Put the archives into this folder, on another disk for example, instead of rekit's own directory
-        #[arg(long, value_name = "DIR")]
-        to: Option<PathBuf>,
-        /// The whole cache inside the engine that is in force, with the layers and images that it hangs on: the engine is stopped for
-        /// it, with every container on it, and both are started again. Needs root on the engine's machine
-        #[arg(long, conflicts_with = "names")]
-        engine_cache: bool,
-        #[command(flatten)]
-        engine: engine::Arguments,
-    },
+    ///
+    /// With `--to -` the archives go to stdout as one file of all of them, as `export` writes it and `import` takes it, and are not kept. They are
+    /// made in rekit's own directory first: its disk needs room for what no earlier archive there holds. What was streamed is unproven until
+    /// it was imported, or its sums were checked, at the other end.
+    Create(create::Arguments),
+    /// Write an archive into one file that `tar` reads
+    ///
+    /// The file holds the archive's folder with everything in it: after `tar -x` the commands of its RESTORE.md work, without rekit. Every byte
+    /// is compared with the archive's sums on its way, and the file gets its name only when it is whole. On stdout, what breaks off
+    /// before its end is no archive: no import takes it.
+    Export(export::Arguments),
+    /// Bring an exported file's archives into rekit's own directory
+    ///
+    /// Every byte is read back from the disk before an archive gets its name. What earlier archives hold is shared with them. An archive that is
+    /// there already stays as it is; another one of the same name is refused.
+    Import(import::Arguments),
     /// Read every byte of an archive back
     Verify {
         /// The archive: its folder, or its name in rekit's own directory
@@ -92,19 +98,15 @@ pub(crate) enum Verb {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        engine: engine::Arguments,
+        engine: engine::EngineOptions,
     },
 }
 
 pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Create {
-            to,
-            engine_cache: true,
-            engine,
-            ..
-        } => engine::create(call, &engine, to.as_deref()).await,
-        Verb::Create { names, to, .. } => create(call, &names, to.as_deref()).await,
+        Verb::Create(arguments) => create::run(call, &arguments).await,
+        Verb::Export(arguments) => export::run(call, &arguments).await,
+        Verb::Import(arguments) => import::run(call, &arguments).await,
         Verb::Verify { archive } => verify(call, &archive).await,
         Verb::Rehearse { archive } => rehearse::run(call, &archive).await,
         Verb::Show { archive } => show::run(call, &archive),
@@ -121,50 +123,6 @@ pub(crate) async fn run(call: &Call<'_>, verb: Verb) -> Result<Exit, Failure> {
             restore::run(call, &archive, target, &engine).await
         }
     }
-}
-
-async fn create(call: &Call<'_>, names: &[String], to: Option<&Path>) -> Result<Exit, Failure> {
-    call.refuse_open_run()?;
-    let working_folder = call.surroundings.working_folder();
-    let names: Vec<_> = names
-        .iter()
-        .map(|name| absolute(working_folder, name))
-        .collect();
-    let inventory = call.look().await?;
-    let to = folder_of_archives(call, to);
-    let plan = call.silent().plan_backup(&inventory, &names, to.as_ref())?;
-    let room = ui::plan::room(&plan, &inventory);
-    let told = change::carry_out(call, plan, &room).await?;
-    Ok(tell_archives(call, &told))
-}
-
-/// Returns the folder that a person named for the archives.
-fn folder_of_archives(call: &Call<'_>, to: Option<&Path>) -> Option<HostPath> {
-    to.map(|folder| host::host_path(&call.surroundings.working_folder().join(folder)))
-}
-
-/// Writes the last archive's path on stdout.
-fn tell_archives(call: &Call<'_>, told: &Told) -> Exit {
-    let archives = &told.outcomes.archives;
-    let last = archives
-        .iter()
-        .rfind(|archive| archive.state)
-        .or(archives.last());
-    if let Some(last) = last.filter(|_| told.exit == Exit::Done && !call.output.is_json()) {
-        call.output.data(&format!("{}\n", last.path));
-    }
-    if told.exit == Exit::Done && !told.outcomes.left_out.is_empty() {
-        return Exit::Care;
-    }
-    told.exit
-}
-
-/// Returns the whole path where a name is one: no builder's name begins with a dot or has a slash.
-fn absolute(working_folder: &Path, name: &str) -> String {
-    if !name.contains('/') && !name.starts_with('.') {
-        return name.to_owned();
-    }
-    host::host_path(&clean(&working_folder.join(name))).to_string()
 }
 
 /// Returns a path without `.`, `..` and a slash at its end.

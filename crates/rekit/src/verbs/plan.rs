@@ -78,7 +78,7 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
     let planned = session.plan_reinstall(&inventory, &goal, &wishes);
     let planned = call.looking(planned).await?;
     let plan = planned.map_err(|error| failure(error, &inventory))?;
-    let room = ui::plan::room(&plan, &inventory);
+    let room = ui::plan::room(&plan, &inventory, &call.silent().past_archives(&plan));
     Ok((plan, room))
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn carry_out(
 ) -> Result<Told, Failure> {
     let planned = call.looking(planned).await?;
     let plan = planned.map_err(|error| failure(error, inventory))?;
-    let room = ui::plan::room(&plan, inventory);
+    let room = ui::plan::room(&plan, inventory, &call.silent().past_archives(&plan));
     change::carry_out(call, plan, &room).await
 }
 

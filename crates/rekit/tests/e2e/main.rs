@@ -11,6 +11,7 @@
 mod archives;
 mod bad_input;
 mod engine_cache;
+mod exchange;
 mod finalize;
 mod folders;
 mod ladder;

@@ -11,6 +11,7 @@ mod configuration;
 mod docker;
 mod engine;
 pub(crate) mod engine_cache;
+mod exchange;
 mod file;
 mod folder;
 mod front_end;
@@ -49,6 +50,7 @@ use super::{
 };
 
 use crate::inventory::{self, Limits};
+pub(crate) use exchange::{export, import};
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
 type Answer<T> = Result<T, WorldError>;

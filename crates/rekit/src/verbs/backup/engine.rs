@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
+use rekit_core::{inventory::Inventory, name::HostPath, plan::Plan};
 use rekit_run::{
     engine_cache::{Commands, archived},
     session::SessionError,
 };
 
-use super::{folder_of_archives, no_archive, restore::source, tell_archives};
+use super::{no_archive, restore::source};
 use crate::{call::Call, change, exit::Exit, failure::Failure, ui::plan::Room};
 
 /// How an engine is stopped and started.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct EngineOptions {
     /// The shell command that stops the engine, where no systemd unit runs it
     #[arg(long, value_name = "COMMAND", requires = "start_engine")]
     stop_engine: Option<String>,
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
     pub(crate) cut_running_builds: bool,
 }
 
-impl Arguments {
+impl EngineOptions {
     fn commands(&self) -> Commands {
         Commands {
             stop: self.stop_engine.clone(),
@@ -33,28 +34,22 @@ impl Arguments {
     }
 }
 
-pub(super) async fn create(
+pub(super) async fn plan(
     call: &Call<'_>,
-    arguments: &Arguments,
-    to: Option<&Path>,
-) -> Result<Exit, Failure> {
-    call.refuse_open_run()?;
-    let inventory = call.look().await?;
+    inventory: &Inventory,
+    options: &EngineOptions,
+    folder: Option<&HostPath>,
+) -> Result<Plan, Failure> {
     let session = call.silent();
-    let engine = session
-        .engine_place(&inventory, &arguments.commands())
-        .await?;
-    let to = folder_of_archives(call, to);
-    let cut = arguments.cut_running_builds;
-    let plan = session.plan_engine_backup(&inventory, &engine, cut, to.as_ref())?;
-    let told = change::carry_out(call, plan, &Room::default()).await?;
-    Ok(tell_archives(call, &told))
+    let engine = session.engine_place(inventory, &options.commands()).await?;
+    let cut = options.cut_running_builds;
+    Ok(session.plan_engine_backup(inventory, &engine, cut, folder)?)
 }
 
 pub(super) async fn restore(
     call: &Call<'_>,
     path: &Path,
-    arguments: &Arguments,
+    options: &EngineOptions,
 ) -> Result<Exit, Failure> {
     let source = source(call, path).await?;
     let held = archived(path, &source)
@@ -62,9 +57,9 @@ pub(super) async fn restore(
     let inventory = call.look().await?;
     let session = call.silent();
     let engine = session
-        .engine_place(&inventory, &arguments.commands())
+        .engine_place(&inventory, &options.commands())
         .await?;
-    let cut = arguments.cut_running_builds;
+    let cut = options.cut_running_builds;
     let planned = session.plan_engine_restore(&inventory, &engine, &held, cut);
     let plan = planned
         .await

@@ -54,7 +54,7 @@ pub(super) async fn run(
     call: &Call<'_>,
     archive: &Path,
     target: Target,
-    arguments: &engine::Arguments,
+    options: &engine::EngineOptions,
 ) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let path = find(call, archive)?;
@@ -74,11 +74,11 @@ pub(super) async fn run(
     }
     if held.kind == "engine-cache" {
         target.takes_only(&[], "the cache of an engine")?;
-        return engine::restore(call, &path, arguments).await;
+        return engine::restore(call, &path, options).await;
     }
     target.takes_only(&["--builder"], "a node's state")?;
     let wishes = Wishes {
-        cut_running_builds: arguments.cut_running_builds,
+        cut_running_builds: options.cut_running_builds,
         ..Wishes::default()
     };
     state(call, &path, target.builder, &wishes).await
