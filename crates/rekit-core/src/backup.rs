@@ -1,5 +1,7 @@
 //! Plans archives of builders: configuration, and each node's state, copied while it runs; cache mounts where nobody reaches the state.
 
+use std::collections::BTreeSet;
+
 use crate::{
     config::files,
     draft::{Draft, Ground, place, volume_place},
@@ -13,11 +15,12 @@ use crate::{
 
 /// Plans to archive these builders and folders of cache; none named: all. A name that none of them bears is returned.
 ///
-/// `further` are folders that were named and that the inventory does not know. `to` is a folder for the archives other than rekit's own.
+/// `further` are folders that were named and that the inventory does not know; `images` the ids of those that are archived already. `to` is a folder for the archives other than rekit's own.
 pub fn plan(
     ground: &Ground<'_>,
     builders: &[String],
     further: &[CacheFolder],
+    images: &[String],
     to: Option<&HostPath>,
 ) -> Result<Plan, String> {
     let mut draft = Draft::new(ground, Purpose::Backup, ground.generation);
@@ -36,6 +39,7 @@ pub fn plan(
     );
     draft.verify(&archive);
     let mut found = Vec::new();
+    let mut images: BTreeSet<_> = images.iter().cloned().collect();
     for (_, builder, _, node) in ground
         .inventory
         .nodes()
@@ -50,6 +54,9 @@ pub fn plan(
         {
             found.push(builder.name.to_string());
             archive_node(ground, &mut draft, &host, container, node);
+            if images.insert(container.image_id.clone()) {
+                archive_image(&mut draft, &host, container);
+            }
         }
     }
     found.extend(mounts::keep(
@@ -72,6 +79,23 @@ pub fn plan(
         Some(missing) => Err(missing.clone()),
         None => Ok(draft.finish()),
     }
+}
+
+/// A name that only a digest has cannot be given back by a load.
+fn archive_image(draft: &mut Draft, host: &HostId, container: &HostContainer) {
+    let Ok(image) = container.image.parse() else {
+        return;
+    };
+    let archive = draft.archive_id("image");
+    draft.push(
+        "a restore elsewhere needs no registry",
+        Action::SaveImage {
+            archive: archive.clone(),
+            host: host.clone(),
+            image,
+        },
+    );
+    draft.verify(&archive);
 }
 
 fn archive_node(

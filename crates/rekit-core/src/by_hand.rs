@@ -70,6 +70,18 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
             &archive_path(plan, archive),
             &blob_path(home, options),
         ),
+        Undo::RecreateVolume {
+            host,
+            volume,
+            options,
+        } => ByHand {
+            commands: vec![make_volume(host, volume, &blob_path(home, options))],
+            proof: vec![format!("{} volume inspect {volume}", docker(host))],
+        },
+        Undo::RemoveRecreatedVolume { host, volume } => ByHand {
+            commands: vec![format!("{} volume rm {volume}", docker(host))],
+            proof: vec![format!("! {} volume inspect {volume}", docker(host))],
+        },
         Undo::RemoveRecreated { host, container } => {
             let docker = docker(host);
             ByHand {
@@ -318,18 +330,12 @@ fn restore_volume(
     options: &HostPath,
 ) -> ByHand {
     let docker = docker(host);
-    let body =
-        format!("'{{Name: \"{volume}\", Driver: .driver, DriverOpts: .options, Labels: .labels}}'");
     let place = format!("\"$({docker} volume inspect -f '{{{{.Mountpoint}}}}' {volume})\"");
     let archive = quoted(archive);
     ByHand {
         commands: vec![
             format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)"),
-            format!(
-                "{docker} volume inspect {volume} > /dev/null 2>&1 || jq {body} {} | {}",
-                quoted(options),
-                api(host, "volumes/create")
-            ),
+            make_volume(host, volume, options),
             format!(
                 "(cd {archive} && find trees/state -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat) | zstd -dcq \
                  | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}"
@@ -337,6 +343,18 @@ fn restore_volume(
         ],
         proof: vec![format!("test -n \"$(ls -A {place})\"")],
     }
+}
+
+/// Returns the command that makes a volume as described, if it is not there.
+fn make_volume(host: &HostId, volume: &VolumeName, options: &HostPath) -> String {
+    let body =
+        format!("'{{Name: \"{volume}\", Driver: .driver, DriverOpts: .options, Labels: .labels}}'");
+    format!(
+        "{} volume inspect {volume} > /dev/null 2>&1 || jq {body} {} | {}",
+        docker(host),
+        quoted(options),
+        api(host, "volumes/create")
+    )
 }
 
 fn docker(host: &HostId) -> String {

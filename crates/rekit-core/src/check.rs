@@ -156,62 +156,72 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
     // What was built after such a copy is not in it.
     let mut copied: Vec<&ArchiveId> = Vec::new();
     for step in steps {
-        match &step.action {
-            Action::VerifyArchive { archive } => {
-                verified.insert(step.id, archive);
-            }
-            Action::ArchiveState { archive, .. }
-            | Action::CopyState { archive, .. }
-            | Action::ExportMounts { archive, .. }
-            | Action::ArchiveFolder { archive, .. }
-            | Action::ArchiveEngine { archive, .. }
-            | Action::SaveConfiguration { archive, .. } => {
-                copied.retain(|known| *known != archive);
-                if matches!(step.action, Action::CopyState { .. }) {
-                    copied.push(archive);
-                }
-                if let Some((&id, _)) = verified.iter().find(|(_, known)| **known == archive) {
-                    faults.push(PlanFault::ChangedAfterProof {
-                        step: step.id,
-                        archive: archive.clone(),
-                        verified: id,
-                    });
-                }
-            }
-            Action::BootNode {
-                state:
-                    Some(BootState::Copied {
-                        archive,
-                        verified_by,
-                    }),
-                ..
-            } if verified.get(verified_by).copied() != Some(archive) => {
-                faults.push(PlanFault::Unproven {
-                    step: step.id,
-                    kind: step.action.kind(),
-                    archive: archive.clone(),
-                });
-            }
-            Action::RestoreEngine {
-                before: archive,
-                verified_by,
-                ..
-            }
-            | Action::RemoveVolume {
-                archive,
-                verified_by,
-                ..
-            } if verified.get(verified_by).copied() != Some(archive)
-                || copied.contains(&archive) =>
-            {
-                faults.push(PlanFault::Unproven {
-                    step: step.id,
-                    kind: step.action.kind(),
-                    archive: archive.clone(),
-                });
-            }
-            _ => {}
+        if let Action::VerifyArchive { archive } = &step.action {
+            verified.insert(step.id, archive);
         }
+        if let Some(archive) = written(&step.action) {
+            copied.retain(|known| *known != archive);
+            if matches!(step.action, Action::CopyState { .. }) {
+                copied.push(archive);
+            }
+            if let Some((&id, _)) = verified.iter().find(|(_, known)| **known == archive) {
+                faults.push(PlanFault::ChangedAfterProof {
+                    step: step.id,
+                    archive: archive.clone(),
+                    verified: id,
+                });
+            }
+        }
+        if let Some((archive, verified_by)) = relied_on(&step.action) {
+            let removes = !matches!(step.action, Action::BootNode { .. });
+            let proven = verified.get(&verified_by) == Some(&archive);
+            if !proven || (removes && copied.contains(&archive)) {
+                faults.push(PlanFault::Unproven {
+                    step: step.id,
+                    kind: step.action.kind(),
+                    archive: archive.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// Returns the archive that a step makes.
+fn written(action: &Action) -> Option<&ArchiveId> {
+    match action {
+        Action::ArchiveState { archive, .. }
+        | Action::CopyState { archive, .. }
+        | Action::ExportMounts { archive, .. }
+        | Action::SaveImage { archive, .. }
+        | Action::ArchiveFolder { archive, .. }
+        | Action::ArchiveEngine { archive, .. }
+        | Action::SaveConfiguration { archive, .. } => Some(archive),
+        _ => None,
+    }
+}
+
+/// Returns the archive of this plan that a step relies on, and the step that must have verified it.
+fn relied_on(action: &Action) -> Option<(&ArchiveId, StepId)> {
+    match action {
+        Action::BootNode {
+            state:
+                Some(BootState::Copied {
+                    archive,
+                    verified_by,
+                }),
+            ..
+        }
+        | Action::RestoreEngine {
+            before: archive,
+            verified_by,
+            ..
+        }
+        | Action::RemoveVolume {
+            archive,
+            verified_by,
+            ..
+        } => Some((archive, *verified_by)),
+        _ => None,
     }
 }
 

@@ -252,7 +252,7 @@ impl Shelf {
                     self.removed.insert(key, generation);
                 }
             }
-            Action::RemoveVolume { volume, .. } => {
+            Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
                 let key = (volume.host.clone(), volume.volume.clone());
                 self.orphans.remove(&key);
                 self.archives.remove(&key);

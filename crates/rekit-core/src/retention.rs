@@ -149,11 +149,12 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::ArchiveFolder { archive, .. } | Action::ArchiveEngine { archive, .. } => {
-            own(plan, folder).then(|| archive.clone())
-        }
+        Action::SaveImage { archive, .. }
+        | Action::ArchiveFolder { archive, .. }
+        | Action::ArchiveEngine { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ImportMounts { source, .. }
         | Action::RestoreFolder { source, .. }
+        | Action::LoadImage { source, .. }
         | Action::RestoreEngine { source, .. }
         | Action::BringFile { source, .. } => from(source, folder),
         Action::BootNode { state, .. } => match state.as_ref()? {

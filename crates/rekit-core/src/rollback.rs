@@ -84,6 +84,7 @@ impl WayBack<'_> {
             | Undo::DropPartialArchive { .. }
             | Undo::RemoveRecreated { .. }
             | Undo::RemoveRestored { .. }
+            | Undo::RemoveRecreatedVolume { .. }
             // More cache does no harm, and makes no generation.
             | Undo::ForgetMounts { .. }
             | Undo::EmptyFolder { .. }
@@ -154,6 +155,19 @@ impl WayBack<'_> {
                     .draft
                     .push("the container is made again as it was", action);
                 self.remade.insert((host.clone(), container.clone()), step);
+            }
+            Undo::RecreateVolume {
+                host,
+                volume,
+                options,
+            } => {
+                let action = Action::RecreateVolume {
+                    host: host.clone(),
+                    volume: volume.clone(),
+                    options: options.clone(),
+                };
+                self.draft
+                    .push("its cache was given up: it comes back empty", action);
             }
             Undo::RestoreVolume {
                 host,

@@ -114,12 +114,14 @@ fn way_back(action: &Action) -> &'static str {
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
         | Action::ExportMounts { .. }
+        | Action::SaveImage { .. }
         | Action::ArchiveFolder { .. }
         | Action::ArchiveEngine { .. } => "the archive may stay; it only takes room",
         Action::ImportMounts { .. } => "the cache mounts that it made are pruned",
         Action::StopEngine { .. } => "the engine is started again, with what ran on it",
         Action::StartEngine { .. } => "the engine is stopped again",
         Action::RestoreEngine { .. } => "the engine's cache comes back from the archive of before",
+        Action::LoadImage { .. } => "the image may stay",
         Action::RestoreFolder { .. } => "the folder is emptied again; its archive stays",
         Action::BootNode { .. } => "the new node is stopped and kept",
         Action::RewriteRecord { .. }
@@ -138,6 +140,8 @@ fn way_back(action: &Action) -> &'static str {
         Action::StartNode { .. } => "the node is stopped again",
         Action::RemoveContainer { .. } => "the container is made again from its description",
         Action::RemoveVolume { .. } => "the volume is made again from its archive",
+        Action::DropVolume { .. } => "the volume is made again, empty: its cache was given up",
+        Action::RecreateVolume { .. } => "the empty volume goes again",
         Action::RestoreVolume { .. } => "the volume goes again; its archive stays",
         Action::RecreateContainer { .. } => "the container goes again",
     }

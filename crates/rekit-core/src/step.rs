@@ -246,6 +246,24 @@ pub enum Action {
         /// The cache mounts.
         mounts: Vec<ArchivedMount>,
     },
+    /// Archives an image, so that a restore needs no registry.
+    SaveImage {
+        /// The archive to make.
+        archive: ArchiveId,
+        /// The engine that has it.
+        host: HostId,
+        /// The image.
+        image: ImageRef,
+    },
+    /// Loads an archived image into an engine that lacks it.
+    LoadImage {
+        /// The archive.
+        source: StateSource,
+        /// The engine.
+        host: HostId,
+        /// The image.
+        image: ImageRef,
+    },
     /// Archives a folder of cache on this machine.
     ArchiveFolder {
         /// The archive to make.
@@ -331,6 +349,11 @@ pub enum Action {
         /// The step of this plan that verified it.
         verified_by: StepId,
     },
+    /// Removes a state volume that no archive holds: a person gave its cache up, naming the builder.
+    DropVolume {
+        /// The volume.
+        volume: VolumePlace,
+    },
     /// Starts a parked node again.
     StartNode {
         /// The node.
@@ -346,6 +369,15 @@ pub enum Action {
         volume: VolumeName,
         /// Its archive.
         archive: ArchiveId,
+        /// The blob with the volume's options and labels.
+        options: crate::name::BlobId,
+    },
+    /// Makes a state volume again, empty, whose cache was given up.
+    RecreateVolume {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
         /// The blob with the volume's options and labels.
         options: crate::name::BlobId,
     },

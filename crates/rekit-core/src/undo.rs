@@ -109,6 +109,22 @@ pub enum Undo {
         /// The blob with its options and labels.
         options: BlobId,
     },
+    /// Makes a volume again, empty: its cache was given up.
+    RecreateVolume {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
+        /// The blob with its options and labels.
+        options: BlobId,
+    },
+    /// Removes an empty volume that the step made again.
+    RemoveRecreatedVolume {
+        /// The engine.
+        host: HostId,
+        /// The volume.
+        volume: VolumeName,
+    },
     /// Removes a container that the step made again.
     RemoveRecreated {
         /// The engine.

@@ -39,7 +39,7 @@ pub struct StoredArchive {
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `configuration`, `state`, `cache-export`, `cache-mounts` or `engine-cache`.
+    /// `configuration`, `state`, `cache-export`, `cache-mounts`, `engine-cache` or `image`.
     pub kind: String,
     /// The volume that the state was in; `None`: it was in a folder, or the archive holds no state.
     pub volume: Option<String>,
@@ -51,6 +51,8 @@ pub struct Content {
     pub files: u64,
     /// Bytes before packing.
     pub bytes: u64,
+    /// The image, by name and id; `None` for other kinds.
+    pub image: Option<(String, String)>,
     /// Bytes on disk, those included that it shares with other archives.
     pub packed_bytes: u64,
 }
@@ -71,6 +73,9 @@ impl Content {
         let mut places = place
             .iter()
             .filter_map(|(word, name)| Some((word, name.as_ref()?)));
+        if let Some((name, _)) = &self.image {
+            return format!("image {name}");
+        }
         let kind = self.kind.replace('-', " ");
         match places.next() {
             Some((word, name)) => format!("{kind} of {word} {name}"),
@@ -81,7 +86,12 @@ impl Content {
 
 /// Returns the archives below a home, by id. What is not whole is among them, with the reason.
 pub fn archives(home: &Path) -> Result<Vec<StoredArchive>, host::ReadError> {
-    let entries = match host::list(&home.join("archives"), LIMIT) {
+    archives_in(&home.join("archives"))
+}
+
+/// The same of a folder of archives.
+pub fn archives_in(folder: &Path) -> Result<Vec<StoredArchive>, host::ReadError> {
+    let entries = match host::list(folder, LIMIT) {
         Ok(entries) => entries,
         Err(error) if error.is_absent() => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -118,6 +128,7 @@ pub fn content(path: &Path) -> Result<Content, String> {
         kind: text("kind").unwrap_or_default(),
         volume: text("volume"),
         folder: text("folder"),
+        image: text("image").zip(text("image-id")),
         builder: text("builder"),
         files: trees.iter().map(|tree| tree.counts.files).sum(),
         bytes: trees.iter().map(|tree| tree.counts.bytes).sum(),
@@ -158,12 +169,14 @@ pub fn folder(content: &Content) -> Option<CacheFolder> {
 pub struct Detail {
     /// Its id.
     pub id: String,
-    /// `configuration`, `state`, `cache-export`, `cache-mounts` or `engine-cache`.
+    /// `configuration`, `state`, `cache-export`, `cache-mounts`, `engine-cache` or `image`.
     pub kind: String,
     /// When it was completed, by the clock of the disk that it lies on.
     pub made: Option<Timestamp>,
     /// The moment in which it was read: `clean-stop`, `frozen` or `crash-consistent`.
     pub consistency: Consistency,
+    /// For how many microseconds the daemon stood still while it was read; `None`: it did not run.
+    pub freeze_microseconds: Option<u64>,
     /// The volume that the state was in.
     pub volume: Option<String>,
     /// The folder that the state or the exported cache was in.
@@ -228,6 +241,10 @@ pub fn detail(path: &Path) -> Result<Detail, String> {
         kind: metadata("kind").unwrap_or_default(),
         made: made(path),
         consistency: manifest.consistency,
+        freeze_microseconds: manifest
+            .trees
+            .iter()
+            .find_map(|tree| Some(tree.freeze.as_ref()?.microseconds)),
         node: node.map(|node| node.to_string()),
         volume,
         folder: metadata("folder"),

@@ -5,6 +5,7 @@ pub mod engine_cache;
 pub mod estimate;
 pub mod exchange;
 pub mod executor;
+mod images;
 pub mod inventory;
 pub mod journal;
 pub mod rehearse;

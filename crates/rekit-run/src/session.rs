@@ -26,6 +26,7 @@ use rekit_core::{
 
 use crate::{
     executor::{DriveEnd, DriveError, KillPoint, Run},
+    images::archived_images,
     inventory::{self, Limits},
     journal::{Home, HomeError, StoredRun},
     steps,
@@ -207,6 +208,17 @@ impl Session<'_> {
         wishes: &Wishes,
     ) -> Result<Plan, SessionError> {
         let plan = |ground: &Ground<'_>| reinstall::restore(ground, goal, restore, wishes);
+        let first = self.planned(inventory, Purpose::Restore, plan).await?;
+        // Reading an archive back makes a large future.
+        let images = Box::pin(self.images_for(&first, &restore.source)).await?;
+        if images.is_empty() {
+            return Ok(first);
+        }
+        let wishes = Wishes {
+            images,
+            ..wishes.clone()
+        };
+        let plan = |ground: &Ground<'_>| reinstall::restore(ground, goal, restore, &wishes);
         self.planned(inventory, Purpose::Restore, plan).await
     }
 
@@ -302,7 +314,13 @@ impl Session<'_> {
         let further: Vec<_> = paths
             .filter_map(|name| inventory::cache_folder(Path::new(name)))
             .collect();
-        rekit_core::backup::plan(&ground, names, &further, to).map_err(SessionError::NoBuilder)
+        let images = match to {
+            Some(_) => Vec::new(),
+            None => archived_images(&self.home_path().join("archives")),
+        };
+        let images: Vec<_> = images.into_iter().map(|(_, _, id)| id).collect();
+        rekit_core::backup::plan(&ground, names, &further, &images, to)
+            .map_err(SessionError::NoBuilder)
     }
 
     /// Applies a plan: checked, locked, and only if the world has not moved where it matters.

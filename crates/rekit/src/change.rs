@@ -59,6 +59,7 @@ fn no_room(plan: &Plan, needed: &str, free: &str) -> Failure {
     );
     Failure::new(Exit::Refused, "no-room", message)
         .then("let rekit keep its archives on a disk with more room: `REKIT_HOME=/DISK/rekit rekit …`, or for a backup `--to DIR`")
+        .then("or give up a builder's whole cache, for good: `--without-cache-backup NAME`")
         .then("or give up cache that nobody needs first: `docker buildx prune --builder NAME --filter until=240h`")
 }
 

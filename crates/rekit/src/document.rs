@@ -228,7 +228,9 @@ pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
         | Action::ExportMounts { archive, .. }
         | Action::ArchiveFolder { archive, .. }
         | Action::ArchiveEngine { archive, .. } => Some((step.id, archive, true)),
-        Action::SaveConfiguration { archive, .. } => Some((step.id, archive, false)),
+        Action::SaveConfiguration { archive, .. } | Action::SaveImage { archive, .. } => {
+            Some((step.id, archive, false))
+        }
         _ => None,
     });
     made.filter(|(step, ..)| matches!(state.stage(*step), Stage::Finished(..) | Stage::Undone))

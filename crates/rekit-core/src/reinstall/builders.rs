@@ -295,7 +295,7 @@ impl Reinstall<'_> {
             platforms,
         });
         for renewal in renewals {
-            self.retire(renewal);
+            self.retire(builder, renewal);
         }
     }
 
@@ -326,6 +326,18 @@ impl Reinstall<'_> {
         edit: &RecordEdit,
     ) {
         let node = renewal.edit.name.clone();
+        let mut images = self.wishes.images.iter();
+        let lacks = images.find(|it| it.host == renewal.host && it.image == renewal.image);
+        if let Some(found) = lacks {
+            self.draft.push(
+                "the engine lacks it, and no registry is needed",
+                Action::LoadImage {
+                    source: found.source.clone(),
+                    host: found.host.clone(),
+                    image: found.image.clone(),
+                },
+            );
+        }
         self.draft.push(
             "the new node comes up beside the old one, which goes on building",
             Action::BootNode {
@@ -348,10 +360,16 @@ impl Reinstall<'_> {
         );
     }
 
-    fn retire(&mut self, renewal: Renewal) {
+    fn retire(&mut self, builder: &BuilderName, renewal: Renewal) {
         if let Some(node) = &renewal.old {
             let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
             self.draft.drain_and_stop(node, patience);
+        }
+        if let Some(volume) = &renewal.old_volume
+            && self.is_given_up(Some(builder), volume)
+        {
+            let volume = volume.clone();
+            return self.give_up(renewal.old, volume);
         }
         let container = renewal.old.as_ref().map(|node| node.container.clone());
         if let Some(volume) = renewal.old_volume {

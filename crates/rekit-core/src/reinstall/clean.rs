@@ -7,7 +7,7 @@ use crate::{
     draft::{Ground, Patience, place, volume_place},
     goal::Goal,
     inventory::{BuilderRecord, HostVolume, PlaceKind},
-    name::{HostId, NodeName},
+    name::{BuilderName, HostId, NodeName},
     plan::{Plan, Purpose},
     step::{Action, NodePlace, VolumePlace},
 };
@@ -76,7 +76,7 @@ impl Reinstall<'_> {
         let why = format!("from here on, no build finds builder `{}`", builder.name);
         self.remove_from_store(builder.file.path.clone(), why);
         for remains in nodes {
-            self.remove_node(remains);
+            self.remove_node(Some(&builder.name), remains);
         }
         true
     }
@@ -134,10 +134,16 @@ impl Reinstall<'_> {
         }
     }
 
-    fn remove_node(&mut self, remains: Remains) {
+    fn remove_node(&mut self, builder: Option<&BuilderName>, remains: Remains) {
         if let Some(node) = &remains.node {
             let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
             self.draft.drain_and_stop(node, patience);
+        }
+        if let Some(volume) = &remains.volume
+            && self.is_given_up(builder, volume)
+        {
+            let volume = volume.clone();
+            return self.give_up(remains.node, volume);
         }
         let container = remains.node.as_ref().map(|node| node.container.clone());
         let proven = remains.volume.map(|volume| {
@@ -170,10 +176,11 @@ impl Reinstall<'_> {
     /// Removes state volumes that no builder names.
     fn remove_orphans(&mut self) {
         for volume in self.orphans() {
-            self.remove_node(Remains {
+            let orphan = Remains {
                 node: None,
                 volume: Some(volume),
-            });
+            };
+            self.remove_node(None, orphan);
         }
     }
 

@@ -19,18 +19,33 @@ use crate::{
     draft::{Draft, Ground},
     goal::{self, Goal},
     inventory::{ConfigKind, Store},
-    name::{BuilderName, Platform, VolumeName},
+    name::{BuilderName, HostId, ImageRef, Platform, VolumeName},
     plan::{Plan, Purpose},
-    step::{Action, Claim},
+    step::{Action, Claim, NodePlace, StateSource, VolumePlace},
 };
 
-/// What a person decides at the command line.
+/// An image that a host lacks and an archive holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedImage {
+    /// The host.
+    pub host: HostId,
+    /// The image.
+    pub image: ImageRef,
+    /// The archive.
+    pub source: StateSource,
+}
+
+/// What a person decides at the command line, and what was found for it.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
     /// Builds that still run after the limit are cut.
     pub cut_running_builds: bool,
     /// New nodes begin with a copy of the old nodes' caches.
     pub keep_cache: bool,
+    /// Images that hosts lack and archives hold.
+    pub images: Vec<ArchivedImage>,
+    /// Builders, and volumes that no builder names, whose caches are given up: no archive is made of them.
+    pub given_up: Vec<String>,
 }
 
 /// Why a plan cannot be made.
@@ -90,6 +105,18 @@ impl<'a> Reinstall<'a> {
         purpose: Purpose,
     ) -> Result<Self, NoPlan> {
         let store = ground.inventory.stores.first().ok_or(NoPlan::NoStore)?;
+        let engines = ground.inventory.hosts.iter();
+        let engines = engines.filter_map(|host| host.engine.known());
+        let volumes: Vec<_> = engines.flat_map(|engine| &engine.volumes).collect();
+        let has = |name: &&String| {
+            let mut builders = store.builders.iter();
+            let mut volumes = volumes.iter();
+            builders.any(|builder| builder.name.as_str() == name.as_str())
+                || volumes.any(|volume| volume.name.as_str() == name.as_str())
+        };
+        if let Some(missing) = wishes.given_up.iter().find(|name| !has(name)) {
+            return Err(NoPlan::NoBuilder(missing.clone()));
+        }
         let mut hosts = ground.inventory.hosts.iter();
         if !hosts.any(|host| host.engine.known().is_some()) {
             return Err(NoPlan::NoEngine);
@@ -106,6 +133,31 @@ impl<'a> Reinstall<'a> {
 }
 
 impl Reinstall<'_> {
+    /// Returns whether a person gave a volume's cache up, by the name of its builder or its own.
+    fn is_given_up(&self, builder: Option<&BuilderName>, volume: &VolumePlace) -> bool {
+        let mut names = self.wishes.given_up.iter();
+        names.any(|name| {
+            name == volume.volume.as_str()
+                || builder.is_some_and(|builder| builder.as_str() == name)
+        })
+    }
+
+    /// Removes a stopped node with its state, of which no archive is made.
+    fn give_up(&mut self, node: Option<NodePlace>, volume: VolumePlace) {
+        self.draft.leave_out(
+            format!("the cache in volume {}", volume.volume),
+            "you gave it up (`--without-cache-backup`): it goes for good, and `rekit rollback` brings back an empty one",
+        );
+        if let Some(node) = node {
+            let why = "its volume cannot go while it is there";
+            self.draft.push(why, Action::RemoveContainer { node });
+        }
+        self.draft.push(
+            "its cache was given up by name; no archive holds it",
+            Action::DropVolume { volume },
+        );
+    }
+
     /// Archives every file that BuildKit's behaviour hangs on, before anything changes.
     fn save_configuration(&mut self) {
         let archive = self.draft.archive_id("configuration");

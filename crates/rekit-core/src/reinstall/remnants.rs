@@ -140,7 +140,13 @@ impl Reinstall<'_> {
     /// Archives state volumes that no builder names. They stay, parked, until `rekit finalize`.
     fn archive_orphans(&mut self) {
         for volume in self.orphans() {
-            self.draft.archive_state(volume, None);
+            if self.is_given_up(None, &volume) {
+                let what = format!("volume {}", volume.volume);
+                let why = "you gave it up (`--without-cache-backup`): it stays, and `rekit clean` removes it";
+                self.draft.leave_out(what, why);
+            } else {
+                self.draft.archive_state(volume, None);
+            }
         }
     }
 

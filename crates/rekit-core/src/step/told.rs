@@ -21,6 +21,8 @@ impl Action {
             Self::CopyState { .. } => "copy-state",
             Self::ExportMounts { .. } => "export-mounts",
             Self::ImportMounts { .. } => "import-mounts",
+            Self::SaveImage { .. } => "save-image",
+            Self::LoadImage { .. } => "load-image",
             Self::ArchiveFolder { .. } => "archive-folder",
             Self::RestoreFolder { .. } => "restore-folder",
             Self::StopEngine { .. } => "stop-engine",
@@ -32,6 +34,8 @@ impl Action {
             Self::Park { .. } => "park",
             Self::RemoveContainer { .. } => "remove-container",
             Self::RemoveVolume { .. } => "remove-volume",
+            Self::DropVolume { .. } => "drop-volume",
+            Self::RecreateVolume { .. } => "recreate-volume",
             Self::StartNode { .. } => "start-node",
             Self::RestoreVolume { .. } => "restore-volume",
             Self::RecreateContainer { .. } => "recreate-container",
@@ -90,6 +94,10 @@ impl Action {
                 mounts.len(),
                 place.builder
             ),
+            Self::SaveImage { image, archive, .. } => format!("image {image} → archive {archive}"),
+            Self::LoadImage { source, image, .. } => {
+                format!("archive {} → image {image}", source.archive.file_name())
+            }
             Self::ArchiveFolder { folder, archive } => {
                 format!("folder {} → archive {archive}", folder.path)
             }
@@ -113,7 +121,10 @@ impl Action {
                 engine.host
             ),
             Self::VerifyArchive { archive } => format!("archive {archive}"),
-            Self::RemoveVolume { volume, .. } => format!("volume {}", volume.volume),
+            Self::RemoveVolume { volume, .. } | Self::DropVolume { volume } => {
+                format!("volume {}", volume.volume)
+            }
+            Self::RecreateVolume { volume, .. } => format!("volume {volume}"),
             Self::RestoreVolume {
                 volume, archive, ..
             } => format!("archive {archive} → volume {volume}"),

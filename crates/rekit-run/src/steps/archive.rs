@@ -4,7 +4,7 @@ use rekit_core::{
     engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::CacheMount,
-    name::{ArchiveId, ContainerName, HostPath},
+    name::{ArchiveId, ContainerName, HostId, HostPath, ImageRef},
     next::Observed,
     step::{BuildPlace, NodePlace, VolumePlace},
     undo::Outcome,
@@ -109,6 +109,15 @@ pub(super) async fn export_mounts<W: ChangeWorld>(
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
     Ok(archived(world.export_mounts(archive, place, mounts).await?))
+}
+
+pub(super) async fn save_image<W: ChangeWorld>(
+    archive: &ArchiveId,
+    host: &HostId,
+    image: &ImageRef,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    Ok(archived(world.save_image(archive, host, image).await?))
 }
 
 pub(super) async fn archive_folder<W: ChangeWorld>(

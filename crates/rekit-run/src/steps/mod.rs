@@ -57,6 +57,7 @@ impl Scene<'_> {
 }
 
 /// Returns where the world stands with regard to a step.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Observed, WorldError> {
     match scene.action {
         Action::RewriteRecord { .. }
@@ -91,6 +92,12 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::CopyState { archive, node } => {
             archive::observe_copy(archive, node, scene, world).await
         }
+        Action::SaveImage { archive, .. } => archive::observe(archive, scene, world).await,
+        Action::LoadImage { host, image, .. } => Ok(if world.has_image(host, image).await? {
+            Observed::After
+        } else {
+            Observed::Before
+        }),
         Action::ArchiveFolder { archive, folder } => {
             folder::observe_archive(archive, folder, scene, world).await
         }
@@ -103,8 +110,11 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::RestoreEngine { engine, .. } => engine::observe_restore(engine, scene, world).await,
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
-        Action::RemoveVolume { volume, .. } => removal::observe_volume(volume, world).await,
-        Action::RestoreVolume { host, volume, .. } => {
+        Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
+            removal::observe_volume(volume, world).await
+        }
+        Action::RestoreVolume { host, volume, .. }
+        | Action::RecreateVolume { host, volume, .. } => {
             removal::observe_restored_volume(host, volume, scene, world).await
         }
         Action::RecreateContainer {
@@ -143,6 +153,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         | Action::ArchiveState { archive, .. }
         | Action::CopyState { archive, .. }
         | Action::ExportMounts { archive, .. }
+        | Action::SaveImage { archive, .. }
         | Action::ArchiveFolder { archive, .. }
         | Action::ArchiveEngine { archive, .. } => Ok(Undo::DropPartialArchive {
             archive: archive.clone(),
@@ -160,6 +171,11 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::RemoveVolume {
             volume, archive, ..
         } => removal::prepare_volume(volume, archive, world, journal).await,
+        Action::DropVolume { volume } => removal::prepare_drop(volume, world, journal).await,
+        Action::RecreateVolume { host, volume, .. } => Ok(Undo::RemoveRecreatedVolume {
+            host: host.clone(),
+            volume: volume.clone(),
+        }),
         Action::RestoreVolume {
             host,
             volume,
@@ -176,7 +192,9 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
             host: host.clone(),
             container: container.clone(),
         }),
-        Action::ProbeNode { .. }
+        // An image more does no harm.
+        Action::LoadImage { .. }
+        | Action::ProbeNode { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => Ok(Undo::Nothing {}),
@@ -240,6 +258,16 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             place,
             mounts,
         } => mounts::import(source, place, mounts, world).await,
+        Action::SaveImage {
+            archive,
+            host,
+            image,
+        } => archive::save_image(archive, host, image, world).await,
+        Action::LoadImage { source, host, .. } => {
+            world.verify_source(source).await?;
+            world.load_image(source, host).await?;
+            Ok(Outcome::Done {})
+        }
         Action::ArchiveFolder { archive, folder } => {
             archive::archive_folder(archive, folder, world).await
         }
@@ -258,7 +286,17 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         Action::RestoreFolder { source, folder } => folder::restore(source, folder, world).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
-        Action::RemoveVolume { volume, .. } => removal::remove_volume(volume, world).await,
+        Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
+            removal::remove_volume(volume, world).await
+        }
+        Action::RecreateVolume {
+            host,
+            volume,
+            options,
+        } => {
+            let like = kept(journal, options)?;
+            removal::recreate_volume((host, volume), &like, &scene.labels, world).await
+        }
         Action::RestoreVolume { .. } => removal::restore_volume(scene, world, journal).await,
         Action::RecreateContainer {
             host,
@@ -350,8 +388,9 @@ pub async fn moved<W: ReadWorld>(
         {
             moved.push(format!("step {}: {what}", step.id));
         }
-        if let Action::ArchiveState { volume, .. } | Action::RemoveVolume { volume, .. } =
-            &step.action
+        if let Action::ArchiveState { volume, .. }
+        | Action::RemoveVolume { volume, .. }
+        | Action::DropVolume { volume } = &step.action
             && let Err(Observed::Foreign(what)) = removal::same_volume(volume, world).await?
         {
             moved.push(format!("step {}: {what}", step.id));

@@ -10,7 +10,7 @@ use rekit_core::{
 use super::{Scene, keep, kept, same_container};
 use crate::{
     journal::Journal,
-    world::{ChangeWorld, ReadWorld, VolumeFacts, WorldError},
+    world::{ChangeWorld, ForeignBytes, Labels, ReadWorld, VolumeFacts, WorldError},
 };
 
 /// Returns a volume if it is the one that the plan means.
@@ -124,6 +124,32 @@ pub(super) async fn prepare_volume<W: ReadWorld, J: Journal>(
         archive: archive.clone(),
         options,
     })
+}
+
+pub(super) async fn prepare_drop<W: ReadWorld, J: Journal>(
+    volume: &VolumePlace,
+    world: &W,
+    journal: &mut J,
+) -> Result<Undo, WorldError> {
+    let described = world.describe_volume(&volume.host, &volume.volume).await?;
+    Ok(Undo::RecreateVolume {
+        host: volume.host.clone(),
+        volume: volume.volume.clone(),
+        options: keep(journal, &described)?,
+    })
+}
+
+/// Makes an empty volume, if there is none.
+pub(super) async fn recreate_volume<W: ChangeWorld>(
+    (host, volume): (&HostId, &VolumeName),
+    like: &ForeignBytes,
+    labels: &Labels,
+    world: &mut W,
+) -> Result<Outcome, WorldError> {
+    if world.volume(host, volume).await?.is_none() {
+        world.recreate_volume(host, volume, like, labels).await?;
+    }
+    Ok(Outcome::Done {})
 }
 
 pub(super) async fn remove_container<W: ChangeWorld>(

@@ -6,7 +6,7 @@ use rekit_core::{
     undo::Undo,
 };
 
-use super::{file, kept, tree};
+use super::{file, kept, removal, tree};
 use crate::{
     journal::Journal,
     world::{ArchiveState, ChangeWorld, Labels, WorldError},
@@ -94,6 +94,22 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
         }
         Undo::ForgetMounts { place, ids, known } => world.forget_mounts(place, ids, known).await,
         Undo::RestoreVolume { .. } => restore_volume(undo, world, journal).await,
+        Undo::RecreateVolume {
+            host,
+            volume,
+            options,
+        } => {
+            let (like, labels) = (kept(journal, options)?, undo_labels());
+            removal::recreate_volume((host, volume), &like, &labels, world)
+                .await
+                .map(drop)
+        }
+        Undo::RemoveRecreatedVolume { host, volume } => {
+            if world.volume(host, volume).await?.is_some() {
+                world.remove_volume(host, volume).await?;
+            }
+            Ok(())
+        }
         Undo::RemoveRecreated { host, container } => {
             if world.container(host, container).await?.is_some() {
                 world.remove_container(host, container).await?;

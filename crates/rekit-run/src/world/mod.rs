@@ -240,6 +240,19 @@ pub trait ChangeWorld: ReadWorld {
         archive: &ArchiveId,
         node: &NodePlace,
     ) -> impl Future<Output = Answer<Archived>>;
+    /// Archives an image.
+    fn save_image(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        image: &ImageRef,
+    ) -> impl Future<Output = Answer<Archived>>;
+    /// Loads an archived image.
+    fn load_image(
+        &mut self,
+        source: &StateSource,
+        host: &HostId,
+    ) -> impl Future<Output = Answer<()>>;
     /// Archives a folder of cache; a daemon that runs on it stands still only for a moment, whatever happens.
     fn archive_folder(
         &mut self,

@@ -153,7 +153,7 @@ pub(crate) fn content(content: &ArchiveContent, style: &Style) -> String {
         let second = made.strftime("%Y-%m-%d %H:%M:%S UTC");
         lines.push(("made", format!("{second}, {}", style.ago(made))));
     }
-    lines.push(("read", consistency(detail).to_owned()));
+    lines.push(("read", consistency(detail)));
     if detail.volume.is_some() {
         let canary = match (&detail.records, detail.canary) {
             (Some(counted), true) => format!("yes; {} were counted with it", records(counted)),
@@ -179,14 +179,18 @@ pub(crate) fn content(content: &ArchiveContent, style: &Style) -> String {
     format!("{name}\n{}", facts(lines, style))
 }
 
-fn consistency(detail: &rekit_run::archives::Detail) -> &'static str {
+fn consistency(detail: &rekit_run::archives::Detail) -> String {
     use rekit_run::archives::Consistency;
-    match detail.consistency {
+    let words = match detail.consistency {
         Consistency::CleanStop if detail.volume.is_none() => "as the files were",
         Consistency::CleanStop => "after the daemon had ended and closed its databases",
-        Consistency::Frozen => "while the daemon ran, its processes frozen",
+        Consistency::Frozen => {
+            let stood = detail.freeze_microseconds.unwrap_or(0).div_ceil(1000);
+            return format!("while the daemon ran; it stood still for {stood} ms");
+        }
         Consistency::CrashConsistent => "as after a power failure",
-    }
+    };
+    words.to_owned()
 }
 
 /// Returns a tree with what counts for an exact copy.

@@ -79,6 +79,13 @@ pub(crate) fn change(action: &Action) -> Option<String> {
                 volume.volume
             )
         }
+        Action::DropVolume { volume } => {
+            format!(
+                "volume {} was removed; its cache was given up",
+                volume.volume
+            )
+        }
+        Action::RecreateVolume { volume, .. } => format!("volume {volume} is back, empty"),
         Action::StartNode { node, .. } => format!("container {} runs again", node.container),
         Action::RestoreVolume { volume, .. } => {
             format!("volume {volume} is back from its archive")
@@ -92,6 +99,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         Action::RestoreEngine { engine, .. } => {
             format!("engine {} has the archived cache", engine.host)
         }
+        Action::LoadImage { image, .. } => format!("image {image} is there"),
         Action::RestoreFolder { folder, .. } => {
             format!("{} is back from its archive", folder.path)
         }
@@ -105,6 +113,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         | Action::ArchiveState { .. }
         | Action::CopyState { .. }
         | Action::ExportMounts { .. }
+        | Action::SaveImage { .. }
         | Action::ArchiveFolder { .. }
         | Action::ArchiveEngine { .. }
         | Action::StopEngine { .. }

@@ -13,6 +13,10 @@ pub(crate) struct Arguments {
     /// Cut builds that still run when the wait for them is over
     #[arg(long)]
     cut_running_builds: bool,
+    /// Give the cache of this builder up, or of this volume that no builder names: it goes without an archive, and nothing brings it back
+    /// (repeatable)
+    #[arg(long, value_name = "BUILDER|VOLUME")]
+    without_cache_backup: Vec<String>,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -21,6 +25,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     let inventory = call.look().await?;
     let wishes = Wishes {
         cut_running_builds: arguments.cut_running_builds,
+        given_up: arguments.without_cache_backup.clone(),
         ..Wishes::default()
     };
     let session = call.silent();

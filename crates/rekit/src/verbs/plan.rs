@@ -44,6 +44,12 @@ pub(crate) struct Aims {
     /// Without it they begin empty, and the old caches are kept in archives. A state with a damaged database is refused.
     #[arg(long)]
     keep_cache: bool,
+    /// Give the cache of this builder up, or of this volume that no builder names: no archive is made of it, and nothing brings it back
+    /// (repeatable)
+    ///
+    /// For a disk that has no room for archives.
+    #[arg(long, value_name = "BUILDER|VOLUME")]
+    without_cache_backup: Vec<String>,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
@@ -73,6 +79,8 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
     let wishes = Wishes {
         cut_running_builds: aims.cut_running_builds,
         keep_cache: aims.keep_cache,
+        images: Vec::new(),
+        given_up: aims.without_cache_backup.clone(),
     };
     let session = call.silent();
     let planned = session.plan_reinstall(&inventory, &goal, &wishes);

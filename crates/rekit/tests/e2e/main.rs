@@ -14,6 +14,8 @@ mod engine_cache;
 mod exchange;
 mod finalize;
 mod folders;
+mod given_up;
+mod image;
 mod ladder;
 mod live;
 mod mounts;

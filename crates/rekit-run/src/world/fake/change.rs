@@ -4,7 +4,7 @@ use rekit_core::{
     engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
-    name::{ArchiveId, ContainerName, Digest, HostId, HostPath, Platform, VolumeName},
+    name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
     step::{BuildPlace, Claim, NodePlace, StateSource},
 };
@@ -226,6 +226,24 @@ impl ChangeWorld for FakeWorld {
 
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         self.archive_state(archive, &node.host, &node.volume).await
+    }
+
+    async fn save_image(
+        &mut self,
+        archive: &ArchiveId,
+        _: &HostId,
+        image: &ImageRef,
+    ) -> Answer<Archived> {
+        self.pack(archive, image.as_str())
+    }
+
+    async fn load_image(&mut self, source: &StateSource, host: &HostId) -> Answer<()> {
+        self.step()?;
+        let found = self.archives.get(&archive_id(source));
+        if let Some(Ok(image)) = found.map(|found| found.content.parse()) {
+            self.images.insert((host.clone(), image));
+        }
+        Ok(())
     }
 
     async fn archive_folder(

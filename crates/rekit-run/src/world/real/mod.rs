@@ -16,6 +16,7 @@ mod file;
 mod folder;
 mod front_end;
 mod helper;
+mod image;
 mod mounts;
 mod namespace;
 mod node;
@@ -406,6 +407,19 @@ impl ChangeWorld for RealWorld<'_> {
     async fn copy_state(&mut self, archive: &ArchiveId, node: &NodePlace) -> Answer<Archived> {
         let engine = self.engine(&node.host).await?;
         archive::copy_state(&self.archives, archive, &engine, node, self.listener).await
+    }
+
+    async fn save_image(
+        &mut self,
+        archive: &ArchiveId,
+        host: &HostId,
+        image: &ImageRef,
+    ) -> Answer<Archived> {
+        image::save(self, archive, host, image).await
+    }
+
+    async fn load_image(&mut self, source: &StateSource, host: &HostId) -> Answer<()> {
+        image::load(self, &path_of(&source.archive), host).await
     }
 
     async fn archive_folder(
