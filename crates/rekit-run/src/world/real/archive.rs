@@ -119,7 +119,7 @@ pub(super) async fn copy_state(
         let why = format!("container `{}` does not run", node.container);
         return Err(WorldError::Refused { why });
     }
-    let described = Described {
+    let mut described = Described {
         daemon: helper::describe(engine, &node.volume).await?,
         // A daemon that cannot build is archived all the same; then a rehearsal cannot try the cache, and says so.
         canary: canary::leave_in(engine, &node.container).await.ok(),
@@ -130,6 +130,14 @@ pub(super) async fn copy_state(
         Some(root) => pack_running(writer, archive, root, pid, listener).await?,
         None => helper::pack(engine, &node.volume, Some(pid), writer, listener).await?,
     };
+    // Whoever pruned meanwhile took it along, perhaps before the copy: a sound archive must not be told to be cold for that.
+    if let Some(canary) = &described.canary
+        && !canary::is_whole_in(engine, &node.container, canary)
+            .await
+            .unwrap_or(false)
+    {
+        described.canary = None;
+    }
     finish(
         writer,
         archive,

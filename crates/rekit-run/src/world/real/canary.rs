@@ -21,6 +21,8 @@ use super::{
 const PREFIX: &str = "rekitcanary";
 /// What the second step depends on.
 const INPUT: &str = "one";
+/// The records of a canary: the program, and what each of the three steps leaves.
+const RECORDS: usize = 4;
 /// How long the records of a build that is over may stay in use.
 const RELEASE: Duration = Duration::from_secs(5);
 const RELEASE_POLL: Duration = Duration::from_millis(50);
@@ -59,6 +61,21 @@ pub async fn leave(control: &Control, platform: &Platform) -> Answer<Canary> {
 pub async fn leave_in(engine: &Engine, container: &ContainerName) -> Answer<Canary> {
     let control = super::proof::connect(engine.clone(), Some(container)).await?;
     leave(&control, &own_platform(engine).await?).await
+}
+
+/// Returns whether a canary is whole in the cache of the daemon in a running container. A prune takes it too.
+pub(super) async fn is_whole_in(
+    engine: &Engine,
+    container: &ContainerName,
+    canary: &Canary,
+) -> Answer<bool> {
+    let control = super::proof::connect(engine.clone(), Some(container)).await?;
+    let filter = [format!("description~={}", canary.nonce)];
+    let records = control
+        .disk_usage(&filter, ControlTimeouts::DISK_USAGE)
+        .await
+        .map_err(failed("the canary cannot be looked for".to_owned()))?;
+    Ok(records.len() >= RECORDS)
 }
 
 /// Returns the platform of an engine's machine, which needs no emulator.
