@@ -22,6 +22,7 @@ fn round_trip(store: ImageStore, parts: &[&str]) {
         .docker(&[
             "run",
             "--detach",
+            "--stop-signal=KILL",
             "--name",
             "guest",
             "team/app:kept",

@@ -133,7 +133,11 @@ fn r1_3_2_a_backup_is_streamed_away_and_not_kept() {
         .says("unproven until");
     let imported = answer.json();
     let archives = imported["archives"].as_array().unwrap();
-    assert_eq!(archives.len(), 2, "configuration and state: {imported:#}");
+    assert_eq!(
+        archives.len(),
+        3,
+        "configuration, state, image: {imported:#}"
+    );
     let listed = machine.rekit(&["backup", "list"]).good();
     listed.says("There are no archives yet");
     let pool = machine.home().join("archives/pool");
