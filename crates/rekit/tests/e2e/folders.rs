@@ -286,8 +286,12 @@ fn r1_3_1_an_exported_cache_comes_back_and_is_imported() {
             ],
         )
         .good();
-    machine.rekit(&["backup", "create", "--yes"]).good();
-    let archive = archive_of(&machine, "cache-export");
+    let found = machine.inventory().caches;
+    let kind = rekit_core::inventory::PlaceKind::LocalExport;
+    assert!(found.iter().any(|place| place.kind == kind));
+    // By its name: daemons of tests beside this one are this machine's too.
+    let archive = backed_up(&machine, &[&export.display().to_string()]);
+    assert_eq!(manifest(&archive)["metadata"]["kind"], "cache-export");
     let before = rekit_lab::tree(&export).unwrap();
     fs::remove_dir_all(&export).unwrap();
     machine
