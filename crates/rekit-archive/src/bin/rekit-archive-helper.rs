@@ -7,6 +7,7 @@
 //! rekit-archive-helper digest ROOT    the digest of the listing
 //! rekit-archive-helper watch PID      the watchdog that holds the daemon that PID leads still, and lets it go on
 //! ```
+//! `--channel FOLDER` goes to the socket in that folder in the place of stdin and stdout, if somebody listens there.
 //! Inside a build there is neither stdin nor a stdout that could be read: `--in FILE` and `--out FILE` (not for a live pack) take their place,
 //! `--digest FILE` after a pack writes the digest of the listing too, and `unpack --unless DIGEST` leaves a tree alone that is this one already;
 //! `--replacing DIGEST` empties it first, if it is that one.
@@ -32,6 +33,7 @@ use rekit_archive::{
 /// Files in the place of pipes, and what belongs to them.
 #[derive(Default)]
 struct Files {
+    channel: Option<PathBuf>,
     input: Option<PathBuf>,
     out: Option<PathBuf>,
     digest: Option<PathBuf>,
@@ -114,9 +116,6 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)>
             (Call::Pack { live, .. }, "--live") => {
                 *live = Some(arguments.next()?.to_str()?.parse().ok()?);
             }
-            (Call::Pack { .. }, "--staging") => {
-                files.staging = Some(arguments.next()?.into());
-            }
             (Call::Pack { options, .. }, "--record-changes") => options.changes = Changes::Record,
             (Call::Unpack { options, .. }, "--only-whiteouts") => {
                 options.devices = Devices::OnlyWhiteouts;
@@ -127,29 +126,31 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)>
             (Call::Unpack { .. }, "--replacing") => {
                 files.replacing = Some(arguments.next()?.to_str()?.to_owned());
             }
-            (Call::Pack { .. }, "--digest") => files.digest = Some(arguments.next()?.into()),
-            (Call::Pack { .. } | Call::Unpack { .. }, "--in") => {
-                files.input = Some(arguments.next()?.into());
-            }
-            (_, "--out") => files.out = Some(arguments.next()?.into()),
-            _ => return None,
+            (call, option) => *files.place(call, option)? = Some(arguments.next()?.into()),
         }
     }
     Some((call, files))
 }
 
+impl Files {
+    /// Returns what an option of a call names.
+    fn place(&mut self, call: &Call, option: &str) -> Option<&mut Option<PathBuf>> {
+        match (call, option) {
+            (Call::Pack { .. }, "--staging") => Some(&mut self.staging),
+            (Call::Pack { .. }, "--digest") => Some(&mut self.digest),
+            (Call::Pack { .. } | Call::Unpack { .. }, "--in") => Some(&mut self.input),
+            (Call::Pack { .. } | Call::Unpack { .. }, "--channel") => Some(&mut self.channel),
+            (_, "--out") => Some(&mut self.out),
+            _ => None,
+        }
+    }
+}
+
 fn run(call: Call, files: &Files) -> Result<(), String> {
     let options = CompareOptions::default();
     let plain = |error: &dyn std::error::Error| error.to_string();
-    let out: Box<dyn Write + Send> = match &files.out {
-        Some(path) => Box::new(File::create(path).map_err(|error| plain(&error))?),
-        None => Box::new(io::stdout()),
-    };
+    let (mut input, out) = ends(files).map_err(|error| plain(&error))?;
     let mut out = BufWriter::with_capacity(1 << 18, out);
-    let mut input: Box<dyn io::Read> = match &files.input {
-        Some(path) => Box::new(File::open(path).map_err(|error| plain(&error))?),
-        None => Box::new(io::stdin()),
-    };
     match call {
         Call::Pack {
             root,
@@ -169,7 +170,7 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
             live: Some(pid),
         } => {
             let staging = files.staging.as_deref().unwrap_or(Path::new("/"));
-            pack_live(&root, &options, (pid, staging), out)
+            pack_live(&root, &options, (pid, staging), &mut input, out)
         }
         Call::Watch(pid) => {
             watch(pid, io::stdin().lock(), io::stdout()).map_err(|error| plain(&error))
@@ -195,11 +196,28 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
     }
 }
 
+/// Returns what to read from and what to write to.
+fn ends(files: &Files) -> io::Result<(Box<dyn io::Read>, Box<dyn Write + Send>)> {
+    if let Some(folder) = &files.channel {
+        return wire::join(folder);
+    }
+    let out: Box<dyn Write + Send> = match &files.out {
+        Some(path) => Box::new(File::create(path)?),
+        None => Box::new(io::stdout()),
+    };
+    let input: Box<dyn io::Read> = match &files.input {
+        Some(path) => Box::new(File::open(path)?),
+        None => Box::new(io::stdin()),
+    };
+    Ok((input, out))
+}
+
 /// Packs while the daemon that `pid` leads runs. When whoever asked is gone, so is this process, and its watchdog lets the daemon go on.
 fn pack_live(
     root: &Path,
     options: &PackOptions,
     (pid, staging): (u32, &Path),
+    input: &mut dyn io::Read,
     out: impl Write + Send,
 ) -> Result<(), String> {
     let own = Path::new("/proc/self/exe");
@@ -209,7 +227,7 @@ fn pack_live(
         root,
         freezer: &mut watchdog,
     };
-    wire::pack_live_to(running, options, staging, &mut io::stdin(), out)
+    wire::pack_live_to(running, options, staging, input, out)
 }
 
 /// Removes all that is in a folder.

@@ -108,7 +108,7 @@ impl Tag {
     ];
 }
 
-/// Writes frames and hashes them.
+/// Writes frames and hashes them, but for the bytes of streams: those have digests of their own, which the other end compares.
 pub(super) struct FrameWriter<W> {
     out: W,
     hasher: Hasher,
@@ -128,7 +128,11 @@ impl<W: Write> FrameWriter<W> {
         let [a, b, c, d] = length.to_be_bytes();
         for part in [&[tag as u8, a, b, c, d], head, bytes] {
             self.out.write_all(part)?;
-            self.hasher.update(part);
+        }
+        self.hasher.update(&[tag as u8, a, b, c, d]);
+        self.hasher.update(head);
+        if tag != Tag::Data {
+            self.hasher.update(bytes);
         }
         Ok(())
     }
@@ -196,7 +200,13 @@ impl<R: Read> FrameReader<R> {
             }
             _ => {
                 self.hasher.update(&head);
-                self.hasher.update(bytes);
+                let hashed = if tag == Tag::Data {
+                    number(tag, bytes)?;
+                    &bytes[..4]
+                } else {
+                    &bytes[..]
+                };
+                self.hasher.update(hashed);
             }
         }
         Ok(tag)

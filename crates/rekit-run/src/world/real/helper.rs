@@ -13,11 +13,11 @@ use rekit_buildkit::{Engine, Filters};
 use rekit_core::{event::Event, name::VolumeName};
 use rustix::fs::MemfdFlags;
 use serde_json::{Value, json};
-use tokio_util::io::SyncIoBridge;
 
 use super::{
     Answer, WorldError,
     archive::{STATE_TREE, on_thread},
+    channel::{self, Ends, Offer},
 };
 
 /// The helper: static, for the engine's architecture.
@@ -86,8 +86,8 @@ pub(super) async fn pack(
     } else {
         View::ReadOnly
     };
-    let container = Helper::create(engine, volume, &arguments, view).await?;
-    let packed = container.pack(writer, listener).await;
+    let (container, ends) = Helper::start(engine, volume, &arguments, view).await?;
+    let packed = container.pack(ends, writer, listener).await;
     container.remove().await;
     packed
 }
@@ -99,8 +99,9 @@ pub(super) async fn unpack(
     archive: Archive,
     listener: &dyn Fn(Event),
 ) -> Answer<()> {
-    let container = Helper::create(engine, volume, &["unpack", ROOT], View::Writable).await?;
-    let unpacked = container.unpack(archive, listener).await;
+    let call = ["unpack", ROOT];
+    let (container, ends) = Helper::start(engine, volume, &call, View::Writable).await?;
+    let unpacked = container.unpack(ends, archive, listener).await;
     container.remove().await;
     unpacked
 }
@@ -143,14 +144,38 @@ struct Helper {
 }
 
 impl Helper {
-    async fn create(
+    /// Starts a helper; returns the way to it too, the faster one if the engine takes it.
+    async fn start(
         engine: &Engine,
         volume: &VolumeName,
         arguments: &[&str],
         view: View,
+    ) -> Answer<(Self, Ends)> {
+        if let Some(offer) = Offer::to(engine) {
+            let arguments = [arguments, &["--channel", channel::FOLDER]].concat();
+            let helper = Self::create(engine, volume, &arguments, (view, Some(&offer))).await;
+            if let Ok(helper) = helper
+                && let Ok(started) = helper.meet(Some(offer)).await
+            {
+                return Ok(started);
+            }
+        }
+        let helper = Self::create(engine, volume, arguments, (view, None)).await?;
+        helper.meet(None).await
+    }
+
+    async fn create(
+        engine: &Engine,
+        volume: &VolumeName,
+        arguments: &[&str],
+        (view, offer): (View, Option<&Offer>),
     ) -> Answer<Self> {
         let what = format!("a helper container for volume `{volume}` cannot be made");
         let failed = |error| WorldError::failed(what.clone(), error);
+        let mut mounts = vec![
+            json!({ "Type": "volume", "Source": volume.as_str(), "Target": ROOT, "ReadOnly": view != View::Writable }),
+        ];
+        mounts.extend(offer.map(Offer::mount));
         let mut body = json!({
             "Image": image(engine, volume).await?,
             "Entrypoint": ["/rekit-archive-helper"],
@@ -164,7 +189,7 @@ impl Helper {
                 "Privileged": true,
                 "NetworkMode": "none",
                 "LogConfig": { "Type": "none" },
-                "Mounts": [{ "Type": "volume", "Source": volume.as_str(), "Target": ROOT, "ReadOnly": view != View::Writable }],
+                "Mounts": mounts,
             },
         });
         if view == View::WithProcesses {
@@ -194,30 +219,35 @@ impl Helper {
         }
     }
 
+    /// Starts the helper's program and waits for it at the way to it. A helper that does not come is removed.
+    async fn meet(self, offer: Option<Offer>) -> Answer<(Self, Ends)> {
+        match self.ends(offer).await {
+            Ok(ends) => Ok((self, ends)),
+            Err(error) => {
+                self.remove().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn ends(&self, offer: Option<Offer>) -> Answer<Ends> {
+        let what = || format!("the helper for volume `{}` does not start", self.volume);
+        let attached = self.engine.container_attach(&self.id).await;
+        let attached = attached.map_err(|error| WorldError::failed(what(), error))?;
+        let started = self.engine.container_start(&self.id).await;
+        started.map_err(|error| WorldError::failed(what(), error))?;
+        let met = channel::meet(offer, attached).await;
+        met.map_err(|error| WorldError::failed(what(), error))
+    }
+
     async fn pack(
         &self,
+        mut ends: Ends,
         mut writer: ArchiveWriter,
         listener: &dyn Fn(Event),
     ) -> Answer<ArchiveWriter> {
-        let failed = |error| {
-            WorldError::failed(
-                format!("volume `{}` cannot be read through a helper", self.volume),
-                error,
-            )
-        };
-        let stream = self
-            .engine
-            .container_attach(&self.id)
-            .await
-            .map_err(failed)?;
-        self.engine
-            .container_start(&self.id)
-            .await
-            .map_err(failed)?;
-        let (reader, sender) = tokio::io::split(stream);
-        let (mut reader, mut sender) = (SyncIoBridge::new(reader), SyncIoBridge::new(sender));
         let work = move |progress: &mut dyn FnMut(rekit_archive::Progress)| {
-            let ends: (&mut dyn Read, &mut dyn Write) = (&mut reader, &mut sender);
+            let ends: (&mut dyn Read, &mut dyn Write) = (&mut ends.reader, &mut ends.writer);
             writer
                 .receive_tree(STATE_TREE, &buildkit_state_rules(), ends, progress)
                 .map(drop)
@@ -235,31 +265,13 @@ impl Helper {
         })
     }
 
-    async fn unpack(&self, archive: Archive, listener: &dyn Fn(Event)) -> Answer<()> {
-        let failed = |error| {
-            WorldError::failed(
-                format!(
-                    "volume `{}` cannot be written through a helper",
-                    self.volume
-                ),
-                error,
-            )
-        };
-        let stream = self
-            .engine
-            .container_attach(&self.id)
-            .await
-            .map_err(failed)?;
-        self.engine
-            .container_start(&self.id)
-            .await
-            .map_err(failed)?;
-        let (reader, writer) = tokio::io::split(stream);
-        let (mut reader, mut writer) = (SyncIoBridge::new(reader), SyncIoBridge::new(writer));
-        let sending = tokio::task::spawn_blocking(move || {
-            let sent = wire::send(&archive, STATE_TREE, &mut writer);
-            sent.and_then(|()| writer.shutdown().map_err(wire::WireError::Sink))
-        });
+    async fn unpack(&self, ends: Ends, archive: Archive, listener: &dyn Fn(Event)) -> Answer<()> {
+        let Ends {
+            mut reader,
+            mut writer,
+        } = ends;
+        let sending =
+            tokio::task::spawn_blocking(move || wire::send(&archive, STATE_TREE, &mut writer));
         let answered = on_thread(listener, 0, move |progress| {
             wire::answer(&mut reader, progress)
         })

@@ -7,6 +7,7 @@
 
 mod archive;
 pub mod canary;
+mod channel;
 mod configuration;
 mod docker;
 mod engine;
