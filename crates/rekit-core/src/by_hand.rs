@@ -108,6 +108,19 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
     }
 }
 
+/// Returns the command that reads an archive back, given as a word of the shell.
+fn verify(archive: &str) -> String {
+    format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)")
+}
+
+/// Returns the command that unpacks a tree of an archive, both given as words of the shell.
+fn unpack(tree: &str, place: &str) -> String {
+    format!(
+        "find {tree} -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat | zstd -dcq \
+         | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}"
+    )
+}
+
 fn start_engine(engine: &EnginePlace) -> ByHand {
     let docker = docker(&engine.host);
     let mut commands = vec![
@@ -136,10 +149,7 @@ fn stop_engine(engine: &EnginePlace) -> ByHand {
 }
 
 fn restore_engine(engine: &EnginePlace, archive: &HostPath) -> ByHand {
-    let mut commands = vec![format!(
-        "(cd {} && sha256sum --quiet -c SHA256SUMS)",
-        quoted(archive)
-    )];
+    let mut commands = vec![verify(&quoted(archive))];
     for part in engine.layers.parts() {
         let (place, tree) = (
             engine.data_root.join(part),
@@ -148,8 +158,8 @@ fn restore_engine(engine: &EnginePlace, archive: &HostPath) -> ByHand {
         let (place, tree) = (quoted(&place), quoted(&tree));
         commands.push(format!("rm -rf {place}"));
         commands.push(format!(
-            "if [ -e {tree} ]; then mkdir {place} && find {tree} -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat | zstd -dcq \
-             | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}; fi"
+            "if [ -e {tree} ]; then mkdir {place} && {}; fi",
+            unpack(&tree, &place)
         ));
     }
     let id = quoted(&archive.join("engine-id"));
@@ -168,7 +178,8 @@ fn empty_folder(path: &HostPath, archive: &HostPath, remove: bool) -> ByHand {
     let what = if remove { "" } else { "-mindepth 1 " };
     ByHand {
         commands: vec![format!(
-            "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && if [ -e {folder} ]; then find {folder} {what}-delete; fi"
+            "{} && if [ -e {folder} ]; then find {folder} {what}-delete; fi",
+            verify(&archive)
         )],
         proof: vec![format!("test -z \"$(ls -A {folder} 2> /dev/null)\"")],
     }
@@ -178,7 +189,8 @@ fn remove_restored(host: &HostId, volume: &VolumeName, archive: &HostPath) -> By
     let (docker, archive) = (docker(host), quoted(archive));
     ByHand {
         commands: vec![format!(
-            "(cd {archive} && sha256sum --quiet -c SHA256SUMS) && {docker} volume rm {volume}"
+            "{} && {docker} volume rm {volume}",
+            verify(&archive)
         )],
         proof: vec![format!("! {docker} volume inspect {volume}")],
     }
@@ -334,12 +346,9 @@ fn restore_volume(
     let archive = quoted(archive);
     ByHand {
         commands: vec![
-            format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)"),
+            verify(&archive),
             make_volume(host, volume, options),
-            format!(
-                "(cd {archive} && find trees/state -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat) | zstd -dcq \
-                 | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}"
-            ),
+            unpack(&format!("{archive}/trees/state"), &place),
         ],
         proof: vec![format!("test -n \"$(ls -A {place})\"")],
     }

@@ -159,7 +159,7 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
         if let Action::VerifyArchive { archive } = &step.action {
             verified.insert(step.id, archive);
         }
-        if let Some(archive) = written(&step.action) {
+        if let Some(archive) = step.action.made_archive() {
             copied.retain(|known| *known != archive);
             if matches!(step.action, Action::CopyState { .. }) {
                 copied.push(archive);
@@ -183,20 +183,6 @@ fn check_proofs(steps: &[Step], faults: &mut Vec<PlanFault>) {
                 });
             }
         }
-    }
-}
-
-/// Returns the archive that a step makes.
-fn written(action: &Action) -> Option<&ArchiveId> {
-    match action {
-        Action::ArchiveState { archive, .. }
-        | Action::CopyState { archive, .. }
-        | Action::ExportMounts { archive, .. }
-        | Action::SaveImage { archive, .. }
-        | Action::ArchiveFolder { archive, .. }
-        | Action::ArchiveEngine { archive, .. }
-        | Action::SaveConfiguration { archive, .. } => Some(archive),
-        _ => None,
     }
 }
 

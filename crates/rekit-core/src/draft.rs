@@ -120,6 +120,7 @@ impl Draft {
             choices: Vec::new(),
             left_out: Vec::new(),
             interruptions: Vec::new(),
+            probation_days: Plan::usual_probation(),
         };
         Self { plan, archives: 0 }
     }
@@ -156,6 +157,11 @@ impl Draft {
     /// Says where archives go other than into rekit's own directory.
     pub fn archive_to(&mut self, folder: HostPath) {
         self.plan.archives = folder;
+    }
+
+    /// Sets after how many days a person is reminded of what is parked.
+    pub fn remind_after(&mut self, days: u32) {
+        self.plan.probation_days = days;
     }
 
     /// Notes what will be interrupted.

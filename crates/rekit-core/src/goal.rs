@@ -29,6 +29,9 @@ pub struct Goal {
     /// How running builds are waited for.
     #[serde(default)]
     pub drain: DrainGoal,
+    /// How long a person may try the new generation before being reminded to decide.
+    #[serde(default)]
+    pub probation: ProbationGoal,
 }
 
 /// `[builder]`.
@@ -65,6 +68,14 @@ pub struct DrainGoal {
     pub grace_seconds: Option<u32>,
     /// Seconds to wait for running builds at most.
     pub limit_seconds: Option<u32>,
+}
+
+/// `[probation]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProbationGoal {
+    /// Days; nothing is removed when they are over.
+    pub days: Option<u32>,
 }
 
 /// A size: a number of bytes, or text such as `20GB` (10^9) or `20GiB` (2^30).

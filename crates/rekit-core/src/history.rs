@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,16 @@ pub struct Parked {
     pub generation: u32,
 }
 
+/// The time in which a generation is tried, with the one before it parked. Its end only reminds: nothing goes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Probation {
+    /// The generation that is tried.
+    pub generation: u32,
+    /// When a person is reminded to decide.
+    #[schemars(with = "String")]
+    pub ends: Timestamp,
+}
+
 impl History {
     /// Keeps the runs that ended well and changed something.
     pub fn new(runs: Vec<PastRun>) -> Self {
@@ -142,20 +152,20 @@ impl History {
         generations
     }
 
+    /// Returns after how many runs a generation came into force last; `None` if it never was.
+    pub fn position(&self, generation: u32) -> Option<usize> {
+        let in_force_after = |run: &PastRun| run.plan.to_generation == generation;
+        let is_first = |run: &PastRun| run.plan.from_generation == generation;
+        match self.runs.iter().rposition(in_force_after) {
+            Some(last) => Some(last + 1),
+            None if self.runs.first().is_some_and(is_first) => Some(0),
+            None => None,
+        }
+    }
+
     /// Returns the runs to take back, latest first, to come to a generation; `None` if it never was in force.
     pub fn since(&self, generation: u32) -> Option<Vec<&PastRun>> {
-        let in_force_after = |run: &PastRun| run.plan.to_generation == generation;
-        let first = match self.runs.iter().rposition(in_force_after) {
-            Some(last) => last + 1,
-            None if self
-                .runs
-                .first()
-                .is_some_and(|run| run.plan.from_generation == generation) =>
-            {
-                0
-            }
-            None => return None,
-        };
+        let first = self.position(generation)?;
         Some(self.runs[first..].iter().rev().collect())
     }
 
@@ -167,6 +177,18 @@ impl History {
             .rev()
             .find(changes)
             .map(|run| run.plan.from_generation)
+    }
+
+    /// Returns the probation of the generation in force, `None` if nothing is parked.
+    pub fn probation(&self) -> Option<Probation> {
+        let changes = |run: &&PastRun| run.plan.from_generation != run.plan.to_generation;
+        let run = self.runs.iter().rev().find(changes)?;
+        let days = SignedDuration::from_hours(24 * i64::from(run.plan.probation_days));
+        let ends = run.began.checked_add(days).unwrap_or(Timestamp::MAX);
+        (!self.parked().is_empty()).then_some(Probation {
+            generation: run.plan.to_generation,
+            ends,
+        })
     }
 
     /// Returns what is parked now.
@@ -392,6 +414,7 @@ mod tests {
                 choices: Vec::new(),
                 left_out: Vec::new(),
                 interruptions: Vec::new(),
+                probation_days: Plan::usual_probation(),
             },
         }
     }

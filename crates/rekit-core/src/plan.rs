@@ -97,6 +97,9 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What will be interrupted, and for how long.
     pub interruptions: Vec<String>,
+    /// Days after which a person is reminded that what is parked waits for a decision.
+    #[serde(default = "Plan::usual_probation")]
+    pub probation_days: u32,
 }
 
 impl Plan {
@@ -104,6 +107,11 @@ impl Plan {
     pub const SCHEMA: &'static str = "rekit/plan";
     /// The version of the document's shape.
     pub const VERSION: u32 = 1;
+
+    /// Returns the days of probation where nobody said anything else.
+    pub fn usual_probation() -> u32 {
+        7
+    }
 
     /// Returns the plan as it is stored and approved.
     pub fn to_json(&self) -> String {

@@ -142,16 +142,13 @@ fn undos_of(run: &PastRun, folder: &HostPath) -> Vec<ArchiveId> {
 }
 
 fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<ArchiveId> {
+    if let Some(archive) = action.made_archive() {
+        return own(plan, folder).then(|| archive.clone());
+    }
     match action {
-        Action::SaveConfiguration { archive, .. }
-        | Action::ArchiveState { archive, .. }
-        | Action::VerifyArchive { archive }
+        Action::VerifyArchive { archive }
         | Action::RemoveVolume { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::ExportMounts { archive, .. } => own(plan, folder).then(|| archive.clone()),
-        Action::SaveImage { archive, .. }
-        | Action::ArchiveFolder { archive, .. }
-        | Action::ArchiveEngine { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ImportMounts { source, .. }
         | Action::RestoreFolder { source, .. }
         | Action::LoadImage { source, .. }
@@ -341,6 +338,7 @@ mod tests {
                 choices: Vec::new(),
                 left_out: Vec::new(),
                 interruptions: Vec::new(),
+                probation_days: Plan::usual_probation(),
             },
         }
     }

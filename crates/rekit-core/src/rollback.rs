@@ -1,4 +1,6 @@
 //! Plans the way back to a closed generation: the journalled undos of the runs since, latest first, as steps of a new plan.
+//!
+//! Builders answer as in that generation before anybody waits for a build on a node that is left: those nodes are parked at the end.
 
 use std::collections::BTreeMap;
 
@@ -57,12 +59,14 @@ pub fn plan(
         draft: Draft::new(ground, Purpose::Rollback, to),
         files: BTreeMap::new(),
         remade: BTreeMap::new(),
+        left: Vec::new(),
     };
     for run in runs {
         for (_, undo) in run.state.undos() {
             back.take_back(&undo)?;
         }
     }
+    back.park();
     Ok(back.draft.finish())
 }
 
@@ -74,6 +78,8 @@ struct WayBack<'a> {
     files: BTreeMap<HostPath, FileState>,
     /// Containers that a step so far makes again.
     remade: BTreeMap<(HostId, ContainerName), StepId>,
+    /// Nodes to be parked, and why.
+    left: Vec<(NodePlace, &'static str)>,
 }
 
 impl WayBack<'_> {
@@ -129,7 +135,7 @@ impl WayBack<'_> {
                 self.draft
                     .push("it was not there in that generation", action);
             }
-            Undo::RemoveNode { host, node, .. } => self.park(host, node),
+            Undo::RemoveNode { host, node, .. } => self.leave(host, node),
             Undo::RestoreContainerState {
                 node,
                 running: true,
@@ -235,16 +241,11 @@ impl WayBack<'_> {
     }
 
     /// A node that a run made is parked, not removed: going forward again is as warm as going back.
-    fn park(&mut self, host: &HostId, node: &NodeName) {
-        let Some(container) = self.ground.container(host, &node.container()) else {
-            return;
-        };
-        let place = place(host, container, node);
-        self.drain_and_stop(&place);
-        self.draft.push(
-            "it stays, stopped and warm, until `rekit finalize`",
-            Action::Park { node: place },
-        );
+    fn leave(&mut self, host: &HostId, node: &NodeName) {
+        if let Some(container) = self.ground.container(host, &node.container()) {
+            let why = "it stays, stopped and warm, until `rekit finalize`";
+            self.left.push((place(host, container, node), why));
+        }
     }
 
     /// A node that a rollback had started is parked again.
@@ -254,17 +255,18 @@ impl WayBack<'_> {
             .container(&node.host, &node.container)
             .is_some_and(|container| container.status == "running");
         if running {
-            self.drain_and_stop(node);
-            self.draft.push(
-                "it was parked in that generation",
-                Action::Park { node: node.clone() },
-            );
+            let why = "it was parked in that generation";
+            self.left.push((node.clone(), why));
         }
     }
 
-    fn drain_and_stop(&mut self, node: &NodePlace) {
+    /// Parks the nodes that are left, once no build runs on them.
+    fn park(&mut self) {
         let patience = Patience::of(&DrainGoal::default(), self.wishes.cut_running_builds);
-        self.draft.drain_and_stop(node, patience);
+        for (node, why) in std::mem::take(&mut self.left) {
+            self.draft.drain_and_stop(&node, patience);
+            self.draft.push(why, Action::Park { node });
+        }
     }
 
     fn start(&mut self, node: &NodePlace, restart_policy: &str) {

@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use rekit_core::{
-    estimate::PastArchive,
-    name::ArchiveId,
-    next::Entry,
-    plan::Plan,
-    step::{Action, StepId},
-    undo::Outcome,
+    estimate::PastArchive, name::ArchiveId, next::Entry, plan::Plan, step::StepId, undo::Outcome,
 };
 
 use crate::{archives::archives, journal::StoredRun, session::Session, world::path_of};
@@ -59,7 +54,7 @@ fn times(run: &StoredRun) -> Vec<(ArchiveId, u64)> {
                 outcome: Outcome::Archived { .. },
             } => {
                 let archive = run.plan.steps.iter().find(|known| known.id == *step);
-                let archive = archive.and_then(|step| archive_of(&step.action));
+                let archive = archive.and_then(|step| step.action.made_archive());
                 if let Some((archive, begun)) = archive.zip(begun.get(step)) {
                     let milliseconds = time.duration_since(*begun).as_millis();
                     took.push((archive.clone(), u64::try_from(milliseconds).unwrap_or(0)));
@@ -69,14 +64,4 @@ fn times(run: &StoredRun) -> Vec<(ArchiveId, u64)> {
         }
     }
     took
-}
-
-fn archive_of(action: &Action) -> Option<&ArchiveId> {
-    match action {
-        Action::ArchiveState { archive, .. }
-        | Action::CopyState { archive, .. }
-        | Action::ArchiveFolder { archive, .. }
-        | Action::ArchiveEngine { archive, .. } => Some(archive),
-        _ => None,
-    }
 }

@@ -156,6 +156,7 @@ fn plan(purpose: Purpose, actions: Vec<Action>) -> CheckedPlan {
         choices: vec![],
         left_out: vec![],
         interruptions: vec![],
+        probation_days: Plan::usual_probation(),
     };
     check(plan).unwrap()
 }

@@ -1,4 +1,4 @@
-//! One call of the program: its surroundings, its output, and how Ctrl-C and SIGTERM reach what it does.
+//! One call of the program: its surroundings, its output, and how Ctrl-C, SIGTERM and a closed terminal reach what it does.
 //!
 //! Invariant: what only looks ends at once; a change is told and ends between two steps, so that no effect is dropped half-way.
 
@@ -18,6 +18,7 @@ use crate::{
     exit::Exit,
     failure::{Failure, OPEN_RUN_NEXT},
     output::{self, Output},
+    ui,
 };
 
 /// The variable that names the point at which the lab wants the program to die.
@@ -138,6 +139,17 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Reminds of a probation that is over, behind what was asked for.
+    pub(crate) fn remind(&self) {
+        let history = self.silent().history().unwrap_or_default();
+        let style = &self.output.note_style;
+        let over = history.probation().filter(|it| it.ends <= style.now);
+        if let Some(probation) = over {
+            let text = ui::status::over(&probation, style);
+            self.output.note(&format!("\n{text}\n"));
+        }
+    }
+
     /// Asks a question that is answered with yes or no; anything but yes is no.
     pub(crate) async fn agrees(&self, question: &str) -> Result<bool, Failure> {
         output::alarm(&format!("{question} [y/N] "));
@@ -159,10 +171,12 @@ pub(crate) fn interrupted_next() -> impl Iterator<Item = String> {
 
 fn nobody(_: Event) {}
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// `None`: whoever started this wants it to outlive the terminal.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -172,6 +186,9 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: (!host::ignores_hangup())
+                .then(|| listen(SignalKind::hangup()))
+                .transpose()?,
         })
     }
 
@@ -179,6 +196,14 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = hung_up(self.hangup.as_mut()) => {}
         }
+    }
+}
+
+async fn hung_up(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

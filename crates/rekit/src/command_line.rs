@@ -93,8 +93,8 @@ pub(crate) enum Verb {
     Validate,
     /// Say where things stand
     Status,
-    /// List the generations
-    Generations,
+    /// List the generations, or say what differs between two
+    Generations(verbs::generations::Arguments),
     /// Take back the open run, or go back to an earlier generation
     Rollback(verbs::rollback::Arguments),
     /// Go on with a run that broke off
@@ -120,7 +120,7 @@ impl Verb {
             Self::Apply(arguments) => verbs::apply::run(call, arguments).await,
             Self::Validate => verbs::validate::run(call).await,
             Self::Status => verbs::status::run(call),
-            Self::Generations => verbs::generations::run(call),
+            Self::Generations(arguments) => verbs::generations::run(call, &arguments),
             Self::Rollback(arguments) => verbs::rollback::run(call, arguments).await,
             Self::Resume => verbs::resume::run(call).await,
             Self::Finalize => verbs::finalize::run(call).await,

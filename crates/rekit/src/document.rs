@@ -5,7 +5,7 @@ mod exchange;
 use jiff::Timestamp;
 use rekit_core::{
     by_hand::{ByHand, by_hand},
-    history::{Generation, History, Parked},
+    history::{Generation, History, Parked, Probation},
     name::{ArchiveId, HostPath, RunId},
     next::{RunEnd, RunState, Stage, Turn},
     plan::{LeftOut, Plan, Purpose},
@@ -222,16 +222,12 @@ fn stage(stage: &Stage) -> &'static str {
 /// Returns the archives that a run made and that are still there.
 pub(crate) fn archives(plan: &Plan, state: &RunState) -> Vec<ArchivePlace> {
     let folder = path_of(&plan.archives);
-    let made = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::ArchiveState { archive, .. }
-        | Action::CopyState { archive, .. }
-        | Action::ExportMounts { archive, .. }
-        | Action::ArchiveFolder { archive, .. }
-        | Action::ArchiveEngine { archive, .. } => Some((step.id, archive, true)),
-        Action::SaveConfiguration { archive, .. } | Action::SaveImage { archive, .. } => {
-            Some((step.id, archive, false))
-        }
-        _ => None,
+    let made = plan.steps.iter().filter_map(|step| {
+        let is_state = !matches!(
+            step.action,
+            Action::SaveConfiguration { .. } | Action::SaveImage { .. }
+        );
+        Some((step.id, step.action.made_archive()?, is_state))
     });
     made.filter(|(step, ..)| matches!(state.stage(*step), Stage::Finished(..) | Stage::Undone))
         .map(|(step, archive, is_state)| {
@@ -283,6 +279,7 @@ pub(crate) struct Standing {
     pub(crate) at_work: bool,
     pub(crate) open_run: Option<OpenRun>,
     pub(crate) parked: Vec<Parked>,
+    pub(crate) probation: Option<Probation>,
     /// Commands that go on from here.
     pub(crate) next: Vec<String>,
 }

@@ -107,7 +107,7 @@ fn help_lists_every_verb() {
           apply        Carry out a plan that was written before
           validate     Prove every builder with real builds
           status       Say where things stand
-          generations  List the generations
+          generations  List the generations, or say what differs between two
           rollback     Take back the open run, or go back to an earlier generation
           resume       Go on with a run that broke off
           finalize     End the probation: remove what is parked, keep its archives

@@ -121,12 +121,16 @@ impl<'a> Reinstall<'a> {
         if !hosts.any(|host| host.engine.known().is_some()) {
             return Err(NoPlan::NoEngine);
         }
+        let mut draft = Draft::new(ground, purpose, ground.highest_generation + 1);
+        if let Some(days) = goal.probation.days {
+            draft.remind_after(days);
+        }
         Ok(Self {
             ground,
             goal,
             wishes,
             store,
-            draft: Draft::new(ground, purpose, ground.highest_generation + 1),
+            draft,
             claims: Vec::new(),
         })
     }

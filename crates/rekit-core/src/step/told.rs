@@ -1,6 +1,7 @@
-//! How a step is told: its kind, and what it works on.
+//! How a step is told: its kind, what it works on, and the archive it makes.
 
 use super::Action;
+use crate::name::ArchiveId;
 
 impl Action {
     /// Returns the name of the kind, as it stands in plans and journals.
@@ -43,6 +44,20 @@ impl Action {
             Self::RestoreTree { .. } => "restore-tree",
             Self::RestoreSocket { .. } => "restore-socket",
             Self::Validate { .. } => "validate",
+        }
+    }
+
+    /// Returns the archive that the step makes.
+    pub fn made_archive(&self) -> Option<&ArchiveId> {
+        match self {
+            Self::SaveConfiguration { archive, .. }
+            | Self::ArchiveState { archive, .. }
+            | Self::CopyState { archive, .. }
+            | Self::ExportMounts { archive, .. }
+            | Self::SaveImage { archive, .. }
+            | Self::ArchiveFolder { archive, .. }
+            | Self::ArchiveEngine { archive, .. } => Some(archive),
+            _ => None,
         }
     }
 

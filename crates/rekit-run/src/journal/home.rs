@@ -15,7 +15,7 @@ use rekit_core::{
 };
 use rusqlite::Connection;
 
-use super::{JournalError, RunJournal, blobs::Blobs, sheet::SheetFile};
+use super::{JournalError, RunJournal, blobs::Blobs, owner::hand_over, sheet::SheetFile};
 use crate::world::ForeignBytes;
 
 /// Bytes that the journal keeps free on its disk, so that a rollback can be written when the disk is full.
@@ -30,7 +30,16 @@ pub struct Home {
     ballast: Ballast,
     now: fn() -> Timestamp,
     /// Held as long as the home is open; the system lets go of it when the process ends, however it ends.
-    _lock: Option<File>,
+    lock: Option<File>,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // What root could not hand over, it can hand over next time; the run itself is journalled.
+            drop(hand_over(&self.path));
+        }
+    }
 }
 
 /// A run as the journal has it.
@@ -137,15 +146,14 @@ impl Home {
         if !path.join("journal.db").exists() {
             return Ok(None);
         }
-        Self::with(
-            path,
-            now,
-            Ballast {
-                path: path.join("ballast"),
-            },
-            None,
-        )
-        .map(Some)
+        let ballast = Ballast {
+            path: path.join("ballast"),
+        };
+        match Self::with(path, now, ballast, None) {
+            // Another rekit makes it at this moment.
+            Err(HomeError::Format { found: 0, .. }) => Ok(None),
+            home => home.map(Some),
+        }
     }
 
     fn with(
@@ -192,7 +200,7 @@ impl Home {
             database,
             ballast,
             now,
-            _lock: lock,
+            lock,
         })
     }
 

@@ -9,6 +9,7 @@
 mod blobs;
 mod home;
 mod memory;
+mod owner;
 mod sheet;
 mod sqlite;
 

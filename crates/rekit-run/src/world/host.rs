@@ -7,6 +7,7 @@ mod files;
 mod link;
 mod programs;
 mod remains;
+mod signals;
 mod socket;
 mod streams;
 mod tree;
@@ -18,6 +19,7 @@ pub use files::{
 pub use link::linked_text;
 pub use programs::{Output, RunError, run};
 pub use remains::{Remains, Usage, mount_within, remains};
+pub use signals::ignores_hangup;
 pub use socket::{SocketState, make_socket, remove_socket, socket};
 pub use streams::{Outlet, Pipe, new_file, source};
 pub use tree::{TreeError, size_on_disk};

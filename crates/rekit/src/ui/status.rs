@@ -1,6 +1,7 @@
 //! Where things stand, for a person.
 
 use rekit_core::{
+    history::Probation,
     next::{RunState, Turn},
     plan::Plan,
 };
@@ -19,6 +20,9 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
         0 => "Generation 0 is in force: what was there before rekit.\n".to_owned(),
         number => format!("Generation {number} is in force.\n"),
     };
+    if let Some(probation) = &standing.probation {
+        text += &self::probation(probation, style);
+    }
     if standing.at_work {
         text.push_str("Another rekit is at work now.\n");
     }
@@ -36,6 +40,27 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
         style,
     ));
     text
+}
+
+/// Returns until when a person may take their time.
+fn probation(probation: &Probation, style: &Style) -> String {
+    let day = probation.ends.strftime("%Y-%m-%d");
+    if style.now < probation.ends {
+        format!("Its probation lasts until {day}.\n")
+    } else {
+        over(probation, style) + "\n"
+    }
+}
+
+/// Returns the reminder that a probation is over.
+pub(crate) fn over(probation: &Probation, style: &Style) -> String {
+    let day = probation.ends.strftime("%Y-%m-%d");
+    let text = format!(
+        "The probation of generation {} ended on {day}.",
+        probation.generation
+    );
+    style.paint(Tone::Care, &text)
+        + " What is parked stays until you decide: `rekit finalize` or `rekit rollback`."
 }
 
 /// Returns where an open run stands.

@@ -19,6 +19,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     let diagnosis = examine(&call.look().await?);
     call.output
         .give(&diagnosis, |style| ui::doctor::doctor(&diagnosis, style));
+    call.remind();
     Ok(exit(&diagnosis))
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
         at_work,
         open_run: open.as_ref().map(open_run),
         parked,
+        probation: history.probation(),
         next,
     };
     let standing = document("rekit/status", standing);

@@ -1,7 +1,7 @@
 //! A user without root, in the group that may use the engine: the whole run works, and what needs root is named before anything changes.
 
 use crate::support::{Answer, Machine, differences};
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 #[test]
 fn without_root_the_run_works_and_what_needs_root_is_named_first() {
@@ -52,4 +52,45 @@ fn without_root_the_run_works_and_what_needs_root_is_named_first() {
     machine.rekit(&["finalize", "--yes"]).good();
     machine.rekit(&["rollback", "--yes"]).good();
     machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn root_goes_on_with_a_run_of_another_account_and_locks_it_out_of_nothing() {
+    let machine = Machine::small().lent_to_user();
+    let (image, before) = (machine.export(), machine.world());
+    let steps = machine.plan()["steps"].as_array().unwrap().len();
+    let point = format!("{}:effect", steps / 2);
+    let killed = machine.rekit_killed_at(&point, &["reinstall", "--yes"]);
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    let as_root = |arguments: &[&str]| {
+        let mut command = machine.lab.command("rekit");
+        Answer::of(command.args(arguments))
+    };
+    as_root(&["status"]).ends_with(3);
+    as_root(&["resume", "--yes"]).good();
+    for place in [machine.home(), machine.lab.buildx_config()] {
+        assert_eq!(of_root(&place), Vec::<String>::new());
+    }
+    machine.rekit(&["status"]).good();
+    machine.rekit(&["rollback", "--yes"]).good();
+    let mut found = differences(&before, &machine.world());
+    found.retain(|line| !(line.starts_with("new: ") && line.contains("0-g1")));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    machine.export().is_warm_twin_of(&image);
+}
+
+/// Returns what below a folder belongs to root.
+fn of_root(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let status = path.symlink_metadata().unwrap();
+        if status.uid() == 0 {
+            found.push(path.display().to_string());
+        }
+        if status.is_dir() {
+            found.extend(of_root(&path));
+        }
+    }
+    found
 }

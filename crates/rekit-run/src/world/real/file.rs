@@ -122,13 +122,18 @@ pub(super) async fn lock(store: Option<&HostPath>) -> Answer<Option<File>> {
         )
     };
     make_folders(&path_of(store)).map_err(failed)?;
+    let is_new = !path.exists();
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(path)
+        .open(&path)
         .map_err(failed)?;
+    if is_new {
+        let folder = path_of(store);
+        own_like(&file, &folder, &folder).map_err(failed)?;
+    }
     let began = Instant::now();
     loop {
         match file.try_lock() {

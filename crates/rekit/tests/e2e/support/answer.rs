@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::{
     os::unix::process::ExitStatusExt,
-    process::{Command, Output},
+    process::{Child, Command, Output},
 };
 
 /// How a program ended and what it printed.
@@ -31,11 +31,19 @@ impl Answer {
     /// Takes what a command answered that was started before.
     pub(crate) fn from(command: &Command, output: &Output) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        Self::told(words.join(" "), output)
+    }
+
+    /// Waits for a program that was started with pipes.
+    pub(crate) fn of_child(child: Child) -> Self {
+        let line = format!("process {}", child.id());
+        Self::told(line, &child.wait_with_output().unwrap())
+    }
+
+    fn told(line: String, output: &Output) -> Self {
         Self {
-            line: words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect::<Vec<_>>()
-                .join(" "),
+            line,
             code: output.status.code(),
             signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

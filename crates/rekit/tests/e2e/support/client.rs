@@ -6,12 +6,15 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 /// What a client saw.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) good: u32,
+    /// How long each good build took.
+    pub(crate) took: Vec<Duration>,
     /// What went wrong, build by build.
     pub(crate) bad: Vec<String>,
 }
@@ -67,11 +70,15 @@ impl Machine {
         let mut seen = Seen::default();
         while !is_over.load(Ordering::Relaxed) {
             let round = format!("{number}.{}", seen.good + 1);
+            let began = Instant::now();
             match self.build_round(builder, &folder, &round) {
-                Ok(()) => seen.good += 1,
+                Ok(()) => {
+                    seen.good += 1;
+                    seen.took.push(began.elapsed());
+                }
                 Err(why) => {
                     seen.bad.push(why);
-                    if seen.bad.len() > 20 {
+                    if seen.bad.len() > 1_000 {
                         break;
                     }
                 }

@@ -1,0 +1,261 @@
+//! What may happen to a machine in the middle of a run: the engine dies, a daemon is killed, the socket is away, a disk is full, somebody
+//! closes the lid or the terminal. The run ends done or as it was before, by itself or by one more command.
+
+use crate::support::{Answer, Machine, World, differences};
+use rekit_core::next::{RunEnd, Stage};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+#[test]
+fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
+    let machine = machine();
+    let image = machine.export();
+    let before = machine.world();
+    for kind in ["boot-node", "drain", "archive-state", "validate"] {
+        let run = reinstall_until(&machine, kind);
+        let engine = machine.lab.engine_pid().unwrap();
+        signal("-KILL", engine);
+        thread::sleep(Duration::from_millis(500));
+        machine.lab.start_engine().unwrap();
+        settle(&machine, run);
+        revive(&machine);
+        assert_as_before(&machine, &before, kind);
+    }
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn a_daemon_that_is_killed_costs_at_most_the_run() {
+    let machine = machine();
+    let image = machine.export();
+    let before = machine.world();
+    // As the kernel does when memory runs out.
+    for (kind, node) in [("probe-node", "team0-g"), ("drain", "team0")] {
+        let run = reinstall_until(&machine, kind);
+        signal("-KILL", main_process(&machine, node));
+        settle(&machine, run);
+        assert_as_before(&machine, &before, kind);
+    }
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn a_socket_that_is_away_for_a_while_costs_at_most_the_run() {
+    let machine = machine();
+    let before = machine.world();
+    let (socket, away) = (machine.lab.socket(), machine.lab.root().join("away"));
+    for kind in ["probe-node", "drain", "park"] {
+        let run = reinstall_until(&machine, kind);
+        fs::rename(&socket, &away).unwrap();
+        thread::sleep(Duration::from_millis(1_500));
+        fs::rename(&away, &socket).unwrap();
+        settle(&machine, run);
+        assert_as_before(&machine, &before, kind);
+    }
+}
+
+#[test]
+fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
+    let machine = machine();
+    let image = machine.export();
+    let before = machine.world();
+    let home = machine.home();
+    fs::create_dir_all(home.join("archives")).unwrap();
+    for (place, kind) in [
+        (machine.lab.buildx_config(), "boot-node"),
+        (home.clone(), "stop-node"),
+        (home.join("archives"), "stop-node"),
+    ] {
+        let disk = Disk::at(&machine, &place, "64m");
+        let run = reinstall_until(&machine, kind);
+        disk.fill();
+        let answer = Answer::of_child(run);
+        assert!(matches!(answer.code, Some(4 | 5)), "{kind}\n{answer}");
+        let full = format!("{} full at {kind}", place.display());
+        let found = differences(&before, &machine.world());
+        let found: Vec<_> = found
+            .iter()
+            .filter(|line| !line.contains("/full"))
+            .collect();
+        assert!(found.is_empty(), "{full}\n{found:#?}\n{answer}");
+        drop(disk);
+    }
+    assert_as_before(&machine, &before, "afterwards");
+    machine.rekit(&["reinstall", "--yes"]).good();
+    machine.rekit(&["rollback", "--yes"]).good();
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn a_laptop_that_sleeps_and_a_terminal_that_closes_only_stop_the_run() {
+    let machine = machine();
+    let before = machine.world();
+    let run = reinstall_until(&machine, "archive-state");
+    signal("-STOP", run.id());
+    thread::sleep(Duration::from_secs(4));
+    signal("-CONT", run.id());
+    Answer::of_child(run).good();
+    machine.rekit(&["rollback", "--yes"]).good();
+    assert_as_before(&machine, &before, "sleep");
+
+    for name in ["-HUP", "-TERM", "-INT"] {
+        let run = reinstall_until(&machine, "drain");
+        signal(name, run.id());
+        let answer = Answer::of_child(run).ends_with(130);
+        answer.says("is open");
+        machine.rekit(&["status"]).ends_with(3);
+        machine.rekit(&["rollback", "--yes"]).good();
+        assert_as_before(&machine, &before, name);
+    }
+    // Whoever wants a run to outlive the terminal says so, as with any program.
+    let run = begin(
+        &machine,
+        machine.command("nohup", &["rekit", "reinstall", "--yes"]),
+    );
+    until(&machine, "drain");
+    signal("-HUP", run.id());
+    Answer::of_child(run).good();
+}
+
+/// A small machine whose goal asks for no more waiting than is needed.
+fn machine() -> Machine {
+    let machine = Machine::small();
+    let goal = machine.lab.home().join("project/rekit.toml");
+    fs::write(goal, "[drain]\ngrace-seconds = 1\n").unwrap();
+    machine
+}
+
+/// Starts a reinstall and returns once a step of this kind has begun.
+fn reinstall_until(machine: &Machine, kind: &str) -> Child {
+    let run = begin(machine, machine.command("rekit", &["reinstall", "--yes"]));
+    until(machine, kind);
+    run
+}
+
+fn begin(machine: &Machine, mut command: std::process::Command) -> Child {
+    let runs = machine.runs().len();
+    command.stdin(Stdio::null());
+    let run = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let run = run.unwrap();
+    wait_for("the run begins", || machine.runs().len() > runs);
+    run
+}
+
+fn until(machine: &Machine, kind: &str) {
+    wait_for(kind, || {
+        let runs = machine.runs();
+        let run = runs.last().unwrap();
+        let state = run.state();
+        let mut steps = run.plan.steps.iter().filter(|it| it.action.kind() == kind);
+        steps.any(|step| state.stage(step.id) != &Stage::Pending)
+    });
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_mins(2), "never: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for rekit and brings the run to an end, with one more command where it needs one; goes back where it went to its end.
+fn settle(machine: &Machine, run: Child) {
+    let answer = Answer::of_child(run);
+    assert!(matches!(answer.code, Some(0 | 1 | 4 | 5)), "{answer}");
+    let ended = || machine.runs().last().unwrap().state().ended();
+    if !matches!(ended(), Some(RunEnd::Done | RunEnd::RolledBack)) {
+        machine.rekit(&["resume", "--yes"]);
+    }
+    match ended() {
+        Some(RunEnd::Done) => {
+            machine.rekit(&["rollback", "--yes"]).good();
+        }
+        Some(RunEnd::RolledBack) => {}
+        open => panic!("{open:?} after a resume; rekit said\n{answer}"),
+    }
+}
+
+/// Starts what an engine does not start again by itself, and waits for the builder's daemon.
+fn revive(machine: &Machine) {
+    let script = "docker ps -aq --filter status=exited --format '{{.Names}}' | grep -v buildx_ | xargs -r docker start > /dev/null
+                  timeout 60 sh -c 'until docker exec buildx_buildkit_team0 buildctl debug workers > /dev/null 2>&1; do sleep 0.2; done'";
+    Answer::of(&mut machine.command("sh", &["-c", script])).good();
+}
+
+#[track_caller]
+fn assert_as_before(machine: &Machine, before: &World, when: &str) {
+    let mut found = differences(before, &machine.world());
+    // Nodes that a rollback left are parked.
+    found.retain(|line| !(line.starts_with("new: ") && line.contains("0-g")));
+    assert!(found.is_empty(), "{when}\n{}", found.join("\n"));
+}
+
+/// The first process of a node whose container's name contains this.
+fn main_process(machine: &Machine, node: &str) -> u32 {
+    let names = machine
+        .docker(&["ps", "--format", "{{.Names}}"])
+        .good()
+        .stdout;
+    let name = names.lines().find(|name| name.contains(node)).unwrap();
+    let pid = machine.docker(&["inspect", "--format", "{{.State.Pid}}", name]);
+    pid.good().stdout.trim().parse().unwrap()
+}
+
+fn signal(name: &str, pid: u32) {
+    let pid = pid.to_string();
+    let sent = std::process::Command::new("kill")
+        .args([name, &pid])
+        .status();
+    assert!(sent.unwrap().success(), "{name} {pid}");
+}
+
+/// A small disk in the place of a folder, with the folder's content.
+struct Disk {
+    place: PathBuf,
+    beside: PathBuf,
+}
+
+impl Disk {
+    fn at(machine: &Machine, place: &Path, size: &str) -> Self {
+        let beside = machine.lab.root().join("beside");
+        let disk = Self {
+            place: place.to_owned(),
+            beside,
+        };
+        let script = r#"cp -a "$1" "$2" && mount -t tmpfs -o size="$3",mode=0700 tmpfs "$1" && cp -a "$2/." "$1""#;
+        disk.shell(script, size);
+        disk
+    }
+
+    /// Leaves no room on it.
+    fn fill(&self) {
+        let script = r#"cat /dev/zero > "$1/full" || true"#;
+        self.shell(script, "");
+    }
+
+    fn shell(&self, script: &str, size: &str) {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-euc", script, "sh"]);
+        command.arg(&self.place).arg(&self.beside).arg(size);
+        Answer::of(&mut command).good();
+    }
+}
+
+impl Drop for Disk {
+    /// The folder comes back with what is on the disk now.
+    fn drop(&mut self) {
+        let script = r#"rm -rf "$2" "$1/full"; cp -a "$1" "$2"; umount -l "$1"; cp -a "$2/." "$1"; rm -rf "$2""#;
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script, "sh"]);
+        drop(command.arg(&self.place).arg(&self.beside).status());
+    }
+}
