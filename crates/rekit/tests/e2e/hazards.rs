@@ -21,10 +21,15 @@ fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
         let engine = machine.lab.engine_pid().unwrap();
         signal("-KILL", engine);
         thread::sleep(Duration::from_millis(500));
+        // The dead engine is a child of this process, which has not looked after it: its number is still taken.
+        fs::remove_file(machine.lab.root().join("engine/pid")).unwrap();
         machine.lab.start_engine().unwrap();
         settle(&machine, run);
         revive(&machine);
-        assert_as_before(&machine, &before, kind);
+        let mut found = against(&machine, &before);
+        // The restart itself gave others' containers new endpoints and their programs another start.
+        found.retain(|line| !line.starts_with("changed: engine/"));
+        assert!(found.is_empty(), "{kind}\n{}", found.join("\n"));
     }
     machine.export().is_warm_twin_of(&image);
 }
@@ -34,10 +39,10 @@ fn a_daemon_that_is_killed_costs_at_most_the_run() {
     let machine = machine();
     let image = machine.export();
     let before = machine.world();
-    // As the kernel does when memory runs out.
-    for (kind, node) in [("probe-node", "team0-g"), ("drain", "team0")] {
+    // As the kernel does when memory runs out: to the new node, then to the old one.
+    for (kind, is_new) in [("probe-node", true), ("drain", false)] {
         let run = reinstall_until(&machine, kind);
-        signal("-KILL", main_process(&machine, node));
+        signal("-KILL", main_process(&machine, is_new));
         settle(&machine, run);
         assert_as_before(&machine, &before, kind);
     }
@@ -191,23 +196,38 @@ fn revive(machine: &Machine) {
     Answer::of(&mut machine.command("sh", &["-c", script])).good();
 }
 
+/// Returns what is other than before, but for nodes that a rollback left: those are parked.
+fn against(machine: &Machine, before: &World) -> Vec<String> {
+    let mut found = differences(before, &machine.world());
+    found.retain(|line| !(line.starts_with("new: ") && line.contains("0-g")));
+    found
+}
+
 #[track_caller]
 fn assert_as_before(machine: &Machine, before: &World, when: &str) {
-    let mut found = differences(before, &machine.world());
-    // Nodes that a rollback left are parked.
-    found.retain(|line| !(line.starts_with("new: ") && line.contains("0-g")));
+    let found = against(machine, before);
     assert!(found.is_empty(), "{when}\n{}", found.join("\n"));
 }
 
-/// The first process of a node whose container's name contains this.
-fn main_process(machine: &Machine, node: &str) -> u32 {
+/// The first process of a node of the builder that is renewed first.
+fn main_process(machine: &Machine, is_new: bool) -> u32 {
     let names = machine
         .docker(&["ps", "--format", "{{.Names}}"])
         .good()
         .stdout;
-    let name = names.lines().find(|name| name.contains(node)).unwrap();
-    let pid = machine.docker(&["inspect", "--format", "{{.State.Pid}}", name]);
-    pid.good().stdout.trim().parse().unwrap()
+    let mut names = names.lines();
+    let name = names.find(|name| {
+        let node = name.strip_prefix("buildx_buildkit_ci0");
+        node.is_some_and(|rest| rest.starts_with("-g") == is_new)
+    });
+    let format = ["inspect", "--format", "{{.State.Pid}}", name.unwrap()];
+    machine
+        .docker(&format)
+        .good()
+        .stdout
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 fn signal(name: &str, pid: u32) {
