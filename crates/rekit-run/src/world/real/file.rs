@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,6 +15,8 @@ use rekit_core::{
     name::{Digest, HostPath},
     step::FileState,
 };
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::{Answer, FileChange, ForeignBytes, WorldError};
 use crate::world::path_of;
@@ -72,21 +77,71 @@ pub(super) async fn write(change: FileChange<'_>, content: &ForeignBytes, mode: 
     make_folders(parent).map_err(failed)?;
     // Never a temporary file inside `instances/`: it would break buildx's listing (facts.md A).
     let beside = change.store.map_or_else(|| parent.to_owned(), path_of);
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".rekit-")
-        .tempfile_in(&beside)
+    let new = NewFile::within(&beside).map_err(failed)?;
+    let filled = new.fill(content, mode, (&target, parent));
+    filled
+        .and_then(|()| new.place(&target))
+        .inspect_err(|_| new.forget())
         .map_err(failed)?;
-    temporary.write_all(content.expose()).map_err(failed)?;
-    temporary
-        .as_file()
-        .set_permissions(PermissionsExt::from_mode(mode))
-        .map_err(failed)?;
-    own_like(temporary.as_file(), &target, parent).map_err(failed)?;
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary
-        .persist(&target)
-        .map_err(|error| failed(error.error))?;
     sync_folder(parent).map_err(failed)
+}
+
+/// A file that gets its name when it is whole: a crash before leaves nothing behind.
+struct NewFile {
+    file: File,
+    /// Where it is for the moment before it takes its place.
+    name: PathBuf,
+    /// Whether it has that name from the beginning: not every file system knows files without names.
+    is_named: bool,
+}
+
+impl NewFile {
+    fn within(folder: &Path) -> io::Result<Self> {
+        let name = folder.join(format!(".rekit-{}", std::process::id()));
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let unnamed = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR);
+        let is_named = unnamed.is_err();
+        let file = match unnamed {
+            Ok(file) => file.into(),
+            Err(_) => OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&name)?,
+        };
+        Ok(Self {
+            file,
+            name,
+            is_named,
+        })
+    }
+
+    fn fill(
+        &self,
+        content: &ForeignBytes,
+        mode: u32,
+        (old, folder): (&Path, &Path),
+    ) -> io::Result<()> {
+        (&self.file).write_all(content.expose())?;
+        self.file.set_permissions(PermissionsExt::from_mode(mode))?;
+        own_like(&self.file, old, folder)?;
+        self.file.sync_all()
+    }
+
+    fn place(&self, target: &Path) -> io::Result<()> {
+        if !self.is_named {
+            self.forget();
+            let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            rustix::fs::linkat(CWD, own, CWD, &self.name, AtFlags::SYMLINK_FOLLOW)?;
+        }
+        std::fs::rename(&self.name, target)
+    }
+
+    fn forget(&self) {
+        // It may not be there at all.
+        drop(std::fs::remove_file(&self.name));
+    }
 }
 
 pub(super) async fn remove(change: FileChange<'_>) -> Answer<()> {
