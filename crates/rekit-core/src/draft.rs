@@ -120,6 +120,7 @@ impl Draft {
             choices: Vec::new(),
             left_out: Vec::new(),
             interruptions: Vec::new(),
+            decided_by_hand: false,
         };
         Self { plan, archives: 0 }
     }
@@ -133,6 +134,19 @@ impl Draft {
             action,
         });
         id
+    }
+
+    /// Says what an earlier step does, now that it is known.
+    pub fn settle(&mut self, step: StepId, action: Action) {
+        let mut steps = self.plan.steps.iter_mut();
+        if let Some(found) = steps.find(|known| known.id == step) {
+            found.action = action;
+        }
+    }
+
+    /// Leaves the decision to a person where a criterion fails.
+    pub fn decide_by_hand(&mut self) {
+        self.plan.decided_by_hand = true;
     }
 
     /// Returns the number that the next step will have.

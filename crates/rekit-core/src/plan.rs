@@ -97,6 +97,9 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What will be interrupted, and for how long.
     pub interruptions: Vec<String>,
+    /// Whether a criterion that fails leaves the run standing for a person to decide; else the run takes itself back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decided_by_hand: bool,
 }
 
 impl Plan {

@@ -341,6 +341,7 @@ mod tests {
                 choices: Vec::new(),
                 left_out: Vec::new(),
                 interruptions: Vec::new(),
+                decided_by_hand: false,
             },
         }
     }

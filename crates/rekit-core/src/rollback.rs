@@ -299,6 +299,7 @@ impl WayBack<'_> {
                 host,
                 container,
                 platforms,
+                judged: None,
             },
         );
     }

@@ -177,6 +177,8 @@ impl Bench {
             stage: &Stage::Pending,
             labels: labels.clone(),
             source: source.clone(),
+            baseline: &[],
+            accepted: false,
         };
         let observed = self
             .runtime
@@ -193,6 +195,8 @@ impl Bench {
             stage: &stage,
             labels,
             source,
+            baseline: &[],
+            accepted: false,
         };
         let outcome = self
             .runtime
@@ -445,6 +449,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
             host: host.clone(),
             container: node.container.clone(),
             platforms,
+            judged: None,
         },
     );
     // It may stay: it only takes room.

@@ -9,6 +9,7 @@
 mod blobs;
 mod home;
 mod memory;
+mod page;
 mod sheet;
 mod sqlite;
 
