@@ -269,8 +269,8 @@ fn break_compose(machine: &Machine, condition: &str) {
         .lab
         .home()
         .join(".docker/cli-plugins/docker-compose");
-    let real = fs::canonicalize(&plugin).unwrap();
-    fs::remove_file(&plugin).unwrap();
+    let real = machine.lab.root().join("tmp/real-compose");
+    fs::rename(&plugin, &real).unwrap();
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" != docker-cli-plugin-metadata ] && {condition}; then\n  echo 'this Compose is broken' >&2\n  exit 1\nfi\nexec {} \"$@\"\n",
         real.display()
