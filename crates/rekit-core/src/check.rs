@@ -112,6 +112,14 @@ pub enum PlanFault {
         /// The node.
         node: String,
     },
+    /// A decision by a baseline that is not taken before.
+    #[error("step {step} decides by a baseline, but step {baseline} before it takes none")]
+    NoBaseline {
+        /// The step.
+        step: StepId,
+        /// The step that should take it.
+        baseline: StepId,
+    },
     /// A record that names a node before it was proven.
     #[error("step {step} sends builds to node `{node}`, but no earlier step probed it")]
     Unprobed {
@@ -143,6 +151,7 @@ pub fn check(plan: Plan) -> Result<CheckedPlan, Vec<PlanFault>> {
     check_stops(&plan.steps, &mut faults);
     check_switches(&plan.steps, &mut faults);
     check_engines(&plan.steps, &mut faults);
+    check_decisions(&plan.steps, &mut faults);
     if faults.is_empty() {
         Ok(CheckedPlan(plan))
     } else {
@@ -270,6 +279,28 @@ fn check_engines(steps: &[Step], faults: &mut Vec<PlanFault>) {
     }
     if let Some((step, _)) = stopped {
         faults.push(PlanFault::EngineStays { step });
+    }
+}
+
+/// What decides is compared with a baseline that was taken before.
+fn check_decisions(steps: &[Step], faults: &mut Vec<PlanFault>) {
+    let mut taken = Vec::new();
+    for step in steps {
+        let by = match &step.action {
+            Action::TakeBaseline { .. } => {
+                taken.push(step.id);
+                None
+            }
+            Action::ProbeNode { judged, .. } => judged.as_ref().map(|judged| &judged.by),
+            Action::Validate { judged, .. } => judged.as_ref(),
+            _ => None,
+        };
+        if let Some(by) = by.filter(|by| !taken.contains(&by.baseline)) {
+            faults.push(PlanFault::NoBaseline {
+                step: step.id,
+                baseline: by.baseline,
+            });
+        }
     }
 }
 

@@ -317,6 +317,7 @@ mod tests {
                 left_out: Vec::new(),
                 interruptions: Vec::new(),
                 probation_days: Plan::usual_probation(),
+                decided_by_hand: false,
             },
         }
     }

@@ -121,6 +121,7 @@ impl Draft {
             left_out: Vec::new(),
             interruptions: Vec::new(),
             probation_days: Plan::usual_probation(),
+            decided_by_hand: false,
         };
         Self { plan, archives: 0 }
     }
@@ -134,6 +135,19 @@ impl Draft {
             action,
         });
         id
+    }
+
+    /// Says what an earlier step does, now that it is known.
+    pub fn settle(&mut self, step: StepId, action: Action) {
+        let mut steps = self.plan.steps.iter_mut();
+        if let Some(found) = steps.find(|known| known.id == step) {
+            found.action = action;
+        }
+    }
+
+    /// Leaves the decision to a person where a criterion fails.
+    pub fn decide_by_hand(&mut self) {
+        self.plan.decided_by_hand = true;
     }
 
     /// Returns the number that the next step will have.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    criteria::FailedCriterion,
     name::RunId,
     next::{RunEnd, Turn},
     step::StepId,
@@ -63,6 +64,13 @@ pub enum Event {
     StepAdopted {
         /// The step.
         step: StepId,
+    },
+    /// A criterion failed, and the run stands still until a person decides.
+    Held {
+        /// The step.
+        step: StepId,
+        /// What failed.
+        failed: FailedCriterion,
     },
     /// The run goes backward from here.
     Turned {

@@ -32,6 +32,9 @@ pub struct Goal {
     /// How long a person may try the new generation before being reminded to decide.
     #[serde(default)]
     pub probation: ProbationGoal,
+    /// When a run takes itself back.
+    #[serde(default)]
+    pub criteria: CriteriaGoal,
 }
 
 /// `[builder]`.
@@ -76,6 +79,38 @@ pub struct DrainGoal {
 pub struct ProbationGoal {
     /// Days; nothing is removed when they are over.
     pub days: Option<u32>,
+}
+
+/// `[criteria]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CriteriaGoal {
+    /// How many times as long as before a build may take.
+    pub slower_factor: Option<Factor>,
+    /// Milliseconds that it may take besides.
+    pub slack_ms: Option<u64>,
+}
+
+/// A factor from 1 to 100, kept in hundredths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Factor(pub u32);
+
+impl TryFrom<f64> for Factor {
+    type Error = String;
+
+    fn try_from(factor: f64) -> Result<Self, String> {
+        if !(1.0..=100.0).contains(&factor) {
+            return Err(format!("`{factor}` is no factor from 1 to 100"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is from 100 to 10000"
+        )]
+        let percent = (factor * 100.0).round() as u32;
+        Ok(Self(percent))
+    }
 }
 
 /// A size: a number of bytes, or text such as `20GB` (10^9) or `20GiB` (2^30).
@@ -293,6 +328,19 @@ mod tests {
             [builder
                     ^"]],
         );
+    }
+
+    #[test]
+    fn a_factor_is_at_least_one() {
+        let factor = |text| {
+            let goal = parse(&format!("[criteria]\nslower-factor = {text}"));
+            goal.map(|goal| goal.criteria.slower_factor)
+        };
+        assert_eq!(factor("1.5"), Ok(Some(Factor(150))));
+        assert_eq!(factor("2"), Ok(Some(Factor(200))));
+        for wrong in ["0.99", "-2", "nan", "101"] {
+            assert!(factor(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod by_hand;
 pub mod check;
 pub mod config;
+pub mod criteria;
 pub mod difference;
 pub mod doctor;
 pub mod draft;

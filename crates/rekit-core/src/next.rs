@@ -2,10 +2,13 @@
 //!
 //! Invariants: a started step is never prepared again, so its first undo stands; a run turns once and never turns back.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    criteria::FailedCriterion,
     step::StepId,
     undo::{Outcome, Undo},
 };
@@ -30,6 +33,18 @@ pub enum Entry {
     },
     /// The world was already as the step wants it; there is nothing to take back.
     Adopted {
+        /// The step.
+        step: StepId,
+    },
+    /// A criterion failed, and the run stands still until a person decides.
+    Held {
+        /// The step at whose end it was decided.
+        step: StepId,
+        /// What failed.
+        failed: FailedCriterion,
+    },
+    /// A person accepted what was measured: the step that the run stands at is done once more, and its criteria no longer decide.
+    Accepted {
         /// The step.
         step: StepId,
     },
@@ -84,6 +99,13 @@ pub enum Turn {
         /// What was found instead.
         found: String,
     },
+    /// A criterion failed.
+    Criterion {
+        /// The step at whose end it was decided.
+        step: StepId,
+        /// What failed, on what measure, and when.
+        failed: FailedCriterion,
+    },
     /// A person asked.
     Asked {},
 }
@@ -133,6 +155,8 @@ pub enum Stage {
 pub struct RunState {
     stages: Vec<Stage>,
     turned: Option<Turn>,
+    held: Option<(StepId, FailedCriterion)>,
+    accepted: BTreeSet<StepId>,
     failed_undos: u32,
     ended: Option<RunEnd>,
 }
@@ -148,6 +172,8 @@ pub enum Do {
     Adopt(StepId),
     /// Bring the effect about, which may have begun before, and journal its outcome.
     Effect(StepId),
+    /// Stand still: a person decides.
+    Hold(StepId),
     /// Journal that the run goes backward.
     Turn(Turn),
     /// Take the step back and journal it.
@@ -167,6 +193,8 @@ impl RunState {
         let mut state = Self {
             stages: vec![Stage::Pending; steps],
             turned: None,
+            held: None,
+            accepted: BTreeSet::new(),
             failed_undos: 0,
             ended: None,
         };
@@ -191,6 +219,11 @@ impl RunState {
                 }
             }
             Entry::Adopted { step } => self.set(*step, Stage::Adopted),
+            Entry::Held { step, failed } => self.held = Some((*step, failed.clone())),
+            Entry::Accepted { step } => {
+                self.held = None;
+                self.accepted.insert(*step);
+            }
             Entry::Turned { why } => {
                 self.turned.get_or_insert_with(|| why.clone());
             }
@@ -214,6 +247,9 @@ impl RunState {
         }
         if self.turned.is_some() {
             return self.backward();
+        }
+        if let Some((step, _)) = &self.held {
+            return Do::Hold(*step);
         }
         match self.position(|stage| matches!(stage, Stage::Pending | Stage::Started(_))) {
             Some(step) => Do::Observe(step),
@@ -268,6 +304,16 @@ impl RunState {
     /// Returns why the run goes backward, `None` while it goes forward.
     pub fn turned(&self) -> Option<&Turn> {
         self.turned.as_ref()
+    }
+
+    /// Returns where the run stands still and why, until a person decides; `None` once it goes backward.
+    pub fn held(&self) -> Option<&(StepId, FailedCriterion)> {
+        self.held.as_ref().filter(|_| self.turned.is_none())
+    }
+
+    /// Returns whether a person accepted what was measured at a step.
+    pub fn is_accepted(&self, step: StepId) -> bool {
+        self.accepted.contains(&step)
     }
 
     /// Returns how the run ended, `None` while it is open.

@@ -100,6 +100,9 @@ pub struct Plan {
     /// Days after which a person is reminded that what is parked waits for a decision.
     #[serde(default = "Plan::usual_probation")]
     pub probation_days: u32,
+    /// Whether a criterion that fails leaves the run standing for a person to decide; else the run takes itself back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decided_by_hand: bool,
 }
 
 impl Plan {

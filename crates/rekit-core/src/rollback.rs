@@ -301,6 +301,7 @@ impl WayBack<'_> {
                 host,
                 container,
                 platforms,
+                judged: None,
             },
         );
     }

@@ -2,6 +2,9 @@
 //!
 //! Written before the run begins, and again before each effect, so that it always names what was really changed.
 
+mod decisions;
+mod pitfalls;
+
 use std::fmt::Write;
 
 use crate::{
@@ -18,6 +21,11 @@ pub fn place(home: &HostPath, run: &RunId) -> HostPath {
     home.join("rollback").join(&format!("{run}.md"))
 }
 
+/// Returns where the same sheet lies as a page for a browser.
+pub fn page_place(home: &HostPath, run: &RunId) -> HostPath {
+    home.join("rollback").join(&format!("{run}.html"))
+}
+
 /// Returns the sheet of a run as Markdown.
 pub fn sheet(plan: &Plan, state: &RunState) -> String {
     let undos: Vec<_> = state
@@ -25,7 +33,7 @@ pub fn sheet(plan: &Plan, state: &RunState) -> String {
         .into_iter()
         .filter_map(|(id, undo)| Some((step(plan, id)?, undo)))
         .collect();
-    let mut text = head(plan, state);
+    let mut text = head(plan, state) + &decisions::decisions(plan, state);
     let steps = undos
         .iter()
         .filter(|(_, undo)| !by_hand(undo, plan).commands.is_empty());
@@ -64,8 +72,11 @@ fn head(plan: &Plan, state: &RunState) -> String {
 
 fn taken_back(number: u32, step: &Step, undo: &Undo, plan: &Plan) -> String {
     let by_hand = by_hand(undo, plan);
+    let pitfalls = pitfalls::pitfalls(undo).iter();
+    let pitfalls = pitfalls.map(|(sign, help)| format!("- {sign}: {help}.\n"));
+    let pitfalls: String = pitfalls.collect();
     format!(
-        "\n## {number}. Take back step {}: {} of {}\n\n```sh\n{}\n```\n\nProof:\n\n```sh\n{}\n```\n",
+        "\n## {number}. Take back step {}: {} of {}\n\n```sh\n{}\n```\n\nProof:\n\n```sh\n{}\n```\n\nWhere it can fail:\n\n{pitfalls}",
         step.id,
         step.action.kind(),
         step.action.subject(),
@@ -106,7 +117,8 @@ fn not_begun(plan: &Plan, state: &RunState) -> String {
 /// Says how a kind of step is taken back.
 fn way_back(action: &Action) -> &'static str {
     match action {
-        Action::ProbeNode { .. }
+        Action::TakeBaseline { .. }
+        | Action::ProbeNode { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => "changes nothing",

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    criteria::{JudgedNode, Yardstick},
     engine_cache::EnginePlace,
     folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
@@ -105,6 +106,13 @@ pub struct VolumePlace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
+    /// Measures what the builders can do before anything changes. No builder is booted or started for it.
+    TakeBaseline {
+        /// buildx's store.
+        store: HostPath,
+        /// The builders with their present daemons; those that cannot build are recorded as such.
+        builders: Vec<Claim>,
+    },
     /// Archives configuration: files and folders, as they are.
     SaveConfiguration {
         /// The archive to make.
@@ -137,6 +145,9 @@ pub enum Action {
         container: ContainerName,
         /// The platforms.
         platforms: Vec<Platform>,
+        /// What decides; `None`: each platform must pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        judged: Option<JudgedNode>,
     },
     /// Rewrites a builder record in one atomic change under the store's lock.
     RewriteRecord {
@@ -423,6 +434,9 @@ pub enum Action {
         store: HostPath,
         /// The builders and the platforms that each must build for.
         builders: Vec<Claim>,
+        /// What decides; `None`: each proof must succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        judged: Option<Yardstick>,
     },
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    criteria::{Decision, Measure},
     engine_cache::EnginePlace,
     name::{
         ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, NodeName, Platform, RunId,
@@ -189,10 +190,18 @@ pub enum Outcome {
         /// Its version.
         version: String,
     },
+    /// What the builders could do before anything changed.
+    Baseline {
+        /// What was measured.
+        measures: Vec<Measure>,
+    },
     /// The probes passed.
     Probed {
-        /// Each platform with the milliseconds its probe took.
+        /// Each platform with the milliseconds its probe took; one that failed and was no loss is not among them.
         platforms: Vec<(Platform, u64)>,
+        /// What was decided; `None`: each platform had to pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
     },
     /// No build runs any more.
     Drained {
@@ -231,7 +240,20 @@ pub enum Outcome {
     Validated {
         /// One line per proof.
         proofs: Vec<String>,
+        /// What was decided; `None`: each proof had to succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Decision>,
     },
+}
+
+impl Outcome {
+    /// Returns what was decided at the step's decision point.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Probed { decision, .. } | Self::Validated { decision, .. } => decision.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl Undo {

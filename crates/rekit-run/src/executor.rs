@@ -2,6 +2,7 @@
 
 use rekit_core::{
     check::CheckedPlan,
+    criteria::Measure,
     event::Event,
     fact::chain,
     mask,
@@ -80,6 +81,8 @@ pub enum DriveEnd {
     Ended(RunEnd),
     /// A person asked to stop; the run is open and can be resumed or rolled back.
     Interrupted,
+    /// A criterion failed; the run is open until a person decides.
+    Held,
 }
 
 /// Why a drive had to stop with the run open.
@@ -156,6 +159,17 @@ impl<'a> Run<'a> {
         )
     }
 
+    /// Accepts what was measured where the run stands still.
+    pub fn accept<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
+        match self.state.held() {
+            Some((step, _)) => {
+                let step = *step;
+                self.enter(journal, &Entry::Accepted { step })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Lets undos that failed before be tried again.
     pub fn retry<J: Journal>(&mut self, journal: &mut J) -> Result<(), DriveError> {
         self.enter(journal, &Entry::Retried {})
@@ -182,6 +196,7 @@ impl<'a> Run<'a> {
                 (self.listener)(Event::StepAdopted { step });
             }
             Do::Effect(step) => return self.effect(step, world, journal).await,
+            Do::Hold(_) => return Ok(Some(DriveEnd::Held)),
             Do::Turn(why) => self.go_back(why, journal)?,
             Do::Undo(step, undo) => return self.undo(step, &undo, world, journal).await,
             Do::End(end) => {
@@ -342,6 +357,16 @@ impl<'a> Run<'a> {
     ) -> Result<(), DriveError> {
         let why = match error {
             WorldError::Crashed => return Err(DriveError::Crashed),
+            WorldError::Criterion { failed } if self.plan.plan().decided_by_hand => {
+                let held = Entry::Held {
+                    step,
+                    failed: failed.clone(),
+                };
+                self.enter(journal, &held)?;
+                (self.listener)(Event::Held { step, failed });
+                return Ok(());
+            }
+            WorldError::Criterion { failed } => Turn::Criterion { step, failed },
             WorldError::Changed { what } => Turn::Moved {
                 step,
                 found: mask::text(&what),
@@ -388,6 +413,26 @@ impl<'a> Run<'a> {
             stage: self.state.stage(id),
             labels,
             source: self.source(action),
+            baseline: self.baseline(action),
+            accepted: self.state.is_accepted(id),
+        }
+    }
+
+    /// Returns what was measured before anything changed, for a step that decides by it.
+    fn baseline(&self, action: &Action) -> &[Measure] {
+        let by = match action {
+            Action::ProbeNode {
+                judged: Some(judged),
+                ..
+            } => &judged.by,
+            Action::Validate {
+                judged: Some(by), ..
+            } => by,
+            _ => return &[],
+        };
+        match self.state.outcome(by.baseline) {
+            Some(Outcome::Baseline { measures }) => measures,
+            _ => &[],
         }
     }
 

@@ -352,7 +352,7 @@ impl Session<'_> {
 
     /// Goes on with the open run where its journal says it stands.
     pub async fn resume(&self) -> Result<Applied, SessionError> {
-        self.take_up(|_, _| Ok(())).await
+        self.take_up(|run, journal| run.accept(journal)).await
     }
 
     /// Takes the open run back.

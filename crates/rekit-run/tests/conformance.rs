@@ -17,8 +17,8 @@ use rekit_core::{
     next::{Observed, Stage},
     record::{NodeEdit, RecordEdit},
     step::{
-        Action, BootState, BuildPlace, DaemonPlace, FileState, Identity, JsonEdit, Kept, NodePlace,
-        StateSource, StepId, VolumePlace,
+        Action, BootState, BuildPlace, Claim, DaemonPlace, FileState, Identity, JsonEdit, Kept,
+        NodePlace, StateSource, StepId, VolumePlace,
     },
     undo::{Outcome, Undo},
 };
@@ -177,6 +177,8 @@ impl Bench {
             stage: &Stage::Pending,
             labels: labels.clone(),
             source: source.clone(),
+            baseline: &[],
+            accepted: false,
         };
         let observed = self
             .runtime
@@ -193,6 +195,8 @@ impl Bench {
             stage: &stage,
             labels,
             source,
+            baseline: &[],
+            accepted: false,
         };
         let outcome = self
             .runtime
@@ -444,9 +448,27 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         &Action::ProbeNode {
             host: host.clone(),
             container: node.container.clone(),
-            platforms,
+            platforms: platforms.clone(),
+            judged: None,
         },
     );
+    let claim = Claim {
+        builder: "team".to_owned(),
+        daemons: vec![DaemonPlace {
+            host: host.clone(),
+            container: Some(node.container.clone()),
+        }],
+        platforms,
+    };
+    let baseline = Action::TakeBaseline {
+        store: bench.store(),
+        builders: vec![claim],
+    };
+    let Outcome::Baseline { measures } = bench.there_and_back(15, &baseline) else {
+        panic!("a baseline is measures")
+    };
+    assert_eq!(measures.len(), 5, "{measures:?}");
+    assert!(measures.iter().all(|it| it.found.is_good()), "{measures:?}");
     // It may stay: it only takes room.
     let (_, copied) = bench.apply(
         14,

@@ -20,18 +20,19 @@ use std::{
 use rekit_core::{
     by_hand::by_hand,
     check::{CheckedPlan, check},
+    criteria::{Criterion, JudgedNode, Yardstick},
     engine_cache::{EnginePlace, Layers, RunningContainer},
     event::Event,
     folders::{CacheFolder, FolderContent},
     mounts::{ArchivedMount, CacheMount, MountOptions},
     name::{Digest, HostId, HostPath},
-    next::{RunEnd, RunState, Turn},
+    next::{Entry, RunEnd, RunState, Turn},
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
     socket::DeadSocket,
     step::{
-        Action, BootState, BuildPlace, FileState, Identity, NodePlace, StateSource, Step, StepId,
-        VolumePlace,
+        Action, BootState, BuildPlace, Claim, DaemonPlace, FileState, Identity, NodePlace,
+        StateSource, Step, StepId, VolumePlace,
     },
     undo::Undo,
 };
@@ -157,6 +158,7 @@ fn plan(purpose: Purpose, actions: Vec<Action>) -> CheckedPlan {
         left_out: vec![],
         interruptions: vec![],
         probation_days: Plan::usual_probation(),
+        decided_by_hand: false,
     };
     check(plan).unwrap()
 }
@@ -198,6 +200,7 @@ fn reinstall(world: &FakeWorld) -> CheckedPlan {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0-g1"),
                 platforms: vec![name("linux/amd64")],
+                judged: None,
             },
             Action::RewriteRecord {
                 store: store.clone(),
@@ -247,6 +250,7 @@ fn reinstall(world: &FakeWorld) -> CheckedPlan {
             Action::Validate {
                 store,
                 builders: vec![],
+                judged: None,
             },
         ],
     )
@@ -346,6 +350,7 @@ fn restore(world: &FakeWorld) -> CheckedPlan {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0-g2"),
                 platforms: vec![name("linux/amd64")],
+                judged: None,
             },
             Action::RewriteRecord {
                 store: path("/s"),
@@ -396,6 +401,7 @@ fn keep_cache(world: &FakeWorld) -> CheckedPlan {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0-g1"),
                 platforms: vec![name("linux/amd64")],
+                judged: None,
             },
             Action::RewriteRecord {
                 store: path("/s"),
@@ -405,6 +411,82 @@ fn keep_cache(world: &FakeWorld) -> CheckedPlan {
             },
         ],
     )
+}
+
+/// A new node takes the place of the old one if it builds as that did.
+fn judged(world: &FakeWorld) -> CheckedPlan {
+    let record = path("/s/instances/team");
+    let before = world.state(&record);
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![NodeEdit {
+            name: name("team0-g1"),
+            replaces: Some(name("team0")),
+            endpoint: None,
+            settings: None,
+        }],
+    };
+    let by = Yardstick {
+        baseline: StepId(1),
+        slower_percent: 200,
+        slack_ms: 1000,
+    };
+    let claim = |container: &str| Claim {
+        builder: "team".to_owned(),
+        daemons: vec![DaemonPlace {
+            host: name("unix:///a"),
+            container: Some(name(container)),
+        }],
+        platforms: vec![name("linux/amd64")],
+    };
+    plan(
+        Purpose::Reinstall,
+        vec![
+            Action::TakeBaseline {
+                store: path("/s"),
+                builders: vec![claim("buildx_buildkit_team0")],
+            },
+            Action::BootNode {
+                host: name("unix:///a"),
+                node: name("team0-g1"),
+                image: name("image"),
+                record: record.clone(),
+                before: before.clone(),
+                edit: edit.clone(),
+                state: None,
+            },
+            Action::ProbeNode {
+                host: name("unix:///a"),
+                container: name("buildx_buildkit_team0-g1"),
+                platforms: vec![name("linux/amd64")],
+                judged: Some(JudgedNode {
+                    builder: "team".to_owned(),
+                    node: 1,
+                    by: by.clone(),
+                }),
+            },
+            Action::RewriteRecord {
+                store: path("/s"),
+                record,
+                before,
+                edit,
+            },
+            Action::Validate {
+                store: path("/s"),
+                builders: vec![claim("buildx_buildkit_team0-g1")],
+                judged: Some(by),
+            },
+        ],
+    )
+}
+
+/// The same plan, in which a person decides where a criterion fails.
+fn by_hand_alone(plan: &CheckedPlan) -> CheckedPlan {
+    check(Plan {
+        decided_by_hand: true,
+        ..plan.plan().clone()
+    })
+    .unwrap()
 }
 
 /// Goes back after [`finalize`]: the state comes from its archive, the new node is parked.
@@ -611,10 +693,28 @@ fn check_end(plan: &CheckedPlan, start: &FakeWorld, point: &Point) {
                 return;
             }
             Some(DriveEnd::Interrupted) => panic!("nobody interrupted"),
+            Some(DriveEnd::Held) => {
+                let [accepted, taken_back] = decided(plan, &point);
+                check_end(plan, start, &taken_back);
+                point = accepted;
+            }
             None => {}
         }
     }
     panic!("no end after 200 moves: {:?}", point.journal.entries);
+}
+
+/// What a person may decide where a run stands still.
+fn decided(plan: &CheckedPlan, point: &Point) -> [Point; 2] {
+    let (step, _) = point.state(plan).held().cloned().unwrap();
+    let asked = Entry::Turned {
+        why: Turn::Asked {},
+    };
+    [Entry::Accepted { step }, asked].map(|entry| {
+        let mut next = point.clone();
+        next.journal.entries.push(entry);
+        next
+    })
 }
 
 /// What somebody else may do at any moment.
@@ -670,6 +770,9 @@ fn moves(plan: &CheckedPlan, point: &Point) -> Vec<Point> {
     let mut plain = point.clone();
     plain.advance(plan).unwrap();
     next.push(plain);
+    if point.state(plan).held().is_some() {
+        next.extend(decided(plan, point));
+    }
     if point.faults == 0 {
         return next;
     }
@@ -1008,6 +1111,73 @@ fn every_reinstall_that_keeps_the_cache_ends_warm_or_as_before() {
     println!("keep cache: {states} states");
     let new = &done.world.volumes[&(name("unix:///a"), name("buildx_buildkit_team0-g1_state"))];
     assert_eq!(new.content.as_deref(), Some("warm"));
+}
+
+#[test]
+fn r1_4_5_every_judged_reinstall_ends_forward_or_as_before() {
+    let start = machine();
+    let plan = judged(&start);
+    for plan in [&plan, &by_hand_alone(&plan)] {
+        let (states, done) = search(plan, &start, &MemoryJournal::default(), 2);
+        println!("judged: {states} states");
+        assert!(done.state(plan).held().is_none());
+    }
+}
+
+#[test]
+fn r1_4_5_a_criterion_that_fails_turns_the_run_or_a_person_decides() {
+    let mut start = machine();
+    start.unfit.insert(name("buildx_buildkit_team0-g1"));
+    let plan = judged(&start);
+    let first = Point {
+        journal: MemoryJournal::default(),
+        world: start.clone(),
+        faults: 2,
+        moved: false,
+    };
+    let end = |plan: &CheckedPlan, point: &mut Point| {
+        std::iter::repeat_with(|| point.advance(plan).unwrap()).find_map(|end| end)
+    };
+    let mut alone = first.clone();
+    let rolled_back = Some(DriveEnd::Ended(RunEnd::RolledBack));
+    assert_eq!(end(&plan, &mut alone), rolled_back);
+    let Some(Turn::Criterion { step, failed }) = alone.state(&plan).turned().cloned() else {
+        panic!("{:?}", alone.journal.entries)
+    };
+    assert_eq!(step, StepId(3), "before the switch");
+    assert_eq!(failed.criterion, Criterion::HealthyBuilder);
+    assert_eq!(shape(&alone.world), shape(&start));
+
+    let plan = by_hand_alone(&plan);
+    let mut held = first.clone();
+    assert_eq!(end(&plan, &mut held), Some(DriveEnd::Held));
+    assert_eq!(
+        end(&plan, &mut held),
+        Some(DriveEnd::Held),
+        "it stands still"
+    );
+    let [mut accepted, mut taken_back] = decided(&plan, &held);
+    assert_eq!(end(&plan, &mut taken_back), rolled_back);
+    assert_eq!(shape(&taken_back.world), shape(&start));
+    // It is asked again at the end, which is another decision.
+    assert_eq!(end(&plan, &mut accepted), Some(DriveEnd::Held));
+    assert_eq!(accepted.state(&plan).held().unwrap().0, StepId(5));
+    let [mut done, mut taken_back] = decided(&plan, &accepted);
+    assert_eq!(end(&plan, &mut taken_back), rolled_back);
+    assert_eq!(shape(&taken_back.world), shape(&start));
+    assert_eq!(end(&plan, &mut done), Some(DriveEnd::Ended(RunEnd::Done)));
+    // From every point that faults lead to, whatever is decided, an end is reached.
+    let mut seen = HashSet::from([first.clone()]);
+    let mut queue = VecDeque::from([first]);
+    while let Some(point) = queue.pop_front() {
+        check_invariants(&start, &point);
+        check_end(&plan, &start, &point);
+        if point.state(&plan).ended().is_none() {
+            let next = moves(&plan, &point);
+            queue.extend(next.into_iter().filter(|next| seen.insert(next.clone())));
+        }
+    }
+    println!("held: {} states", seen.len());
 }
 
 #[test]

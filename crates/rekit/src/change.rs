@@ -18,7 +18,7 @@ use crate::{
     call::{Call, interrupted_next},
     document::{self, Outcomes, document},
     exit::Exit,
-    failure::{Failure, plan_faults},
+    failure::{Failure, HELD_NEXT, plan_faults},
     output::{self, Output},
     ui::{self, plan::Room, progress::Progress},
 };
@@ -164,6 +164,7 @@ fn failure(applied: &Applied, asked: Asked, progress: &Progress<'_>) -> Option<F
                     .then("or run the commands below by hand, in their order"),
             )
         }
+        DriveEnd::Held => held(applied),
         DriveEnd::Interrupted => {
             let (done, all) = (applied.state.finished(), plan.steps.len());
             let failure = Failure::new(Exit::Interrupted, "interrupted", "interrupted, as asked");
@@ -174,6 +175,20 @@ fn failure(applied: &Applied, asked: Asked, progress: &Progress<'_>) -> Option<F
             Some(interrupted_next().fold(failure.standing(state), Failure::then))
         }
     }
+}
+
+/// Returns what a run says that stands still until a person decides.
+fn held(applied: &Applied) -> Option<Failure> {
+    let (step, failed) = applied.state.held()?;
+    let message = format!("criterion `{}` fails; a person decides", failed.criterion);
+    let state = format!(
+        "run `{}` is open and stands still at step {step}; everything up to there is done and journalled",
+        applied.plan.run
+    );
+    let failure = Failure::new(Exit::Care, "held", message)
+        .because(failed.to_string())
+        .standing(state);
+    Some(HELD_NEXT.into_iter().fold(failure, Failure::then))
 }
 
 /// Returns the failure of a run that took itself back.
@@ -204,6 +219,16 @@ fn turned(plan: &Plan, why: &Turn) -> Option<Failure> {
             format!("{} found the world changed by somebody else", named(step)),
         )
         .because(found),
+        Turn::Criterion { step, failed } => Failure::new(
+            Exit::RolledBack,
+            "rolled-back",
+            format!(
+                "{} did not meet criterion `{}`",
+                named(step),
+                failed.criterion
+            ),
+        )
+        .because(failed.to_string()),
         Turn::Asked {} => return None,
     };
     Some(

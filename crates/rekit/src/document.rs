@@ -1,5 +1,6 @@
 //! The JSON documents of verbs whose facts have no document of their own. Add-only: scripts hang on them.
 
+mod decision;
 mod exchange;
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ use rekit_run::{
 };
 use serde::Serialize;
 
+pub(crate) use self::decision::{Held, StepDecision, decisions, held};
 pub(crate) use self::exchange::{ExportedArchive, ExportedFile, ImportedArchive, ImportedArchives};
 use crate::{failure::Failure, ui::words};
 
@@ -54,7 +56,7 @@ pub(crate) fn error(failure: &Failure) -> Document<&Failure> {
 pub(crate) struct Outcomes {
     /// Whether the world is other than before.
     pub(crate) changed: bool,
-    /// `done`, `rolled-back`, `stuck`, `interrupted`, or `nothing-to-do`.
+    /// `done`, `rolled-back`, `stuck`, `held`, `interrupted`, or `nothing-to-do`.
     pub(crate) end: &'static str,
     /// The run; `None` where nothing was to be done.
     pub(crate) run: Option<RunId>,
@@ -74,6 +76,8 @@ pub(crate) struct Outcomes {
     pub(crate) left_out: Vec<LeftOut>,
     /// What is kept, stopped, for going back.
     pub(crate) parked: Vec<Parked>,
+    /// What was decided at each decision point that the run came past.
+    pub(crate) decisions: Vec<StepDecision>,
     /// Why the run went backward, where it did.
     pub(crate) turned: Option<Turn>,
     /// The rollback sheet of the run: the way back with a shell alone.
@@ -131,6 +135,7 @@ pub(crate) fn nothing(plan: &Plan) -> Outcomes {
         archives: Vec::new(),
         left_out: Vec::new(),
         parked: Vec::new(),
+        decisions: Vec::new(),
         turned: None,
         sheet: None,
         remaining: Vec::new(),
@@ -169,7 +174,7 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
         .steps
         .iter()
         .filter_map(|step| match state.outcome(step.id) {
-            Some(Outcome::Validated { proofs }) => Some(proofs.clone()),
+            Some(Outcome::Validated { proofs, .. }) => Some(proofs.clone()),
             _ => None,
         });
     let finished = plan
@@ -189,6 +194,7 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
         archives: archives(plan, state),
         left_out: left_out(plan, state),
         parked: history.parked(),
+        decisions: decisions(plan, state),
         turned: state.turned().cloned(),
         sheet: Some(sheet::place(&plan.home, &plan.run)),
         remaining: if applied.end == DriveEnd::Ended(RunEnd::Stuck) {
@@ -206,6 +212,7 @@ fn end(end: DriveEnd) -> &'static str {
         DriveEnd::Ended(RunEnd::RolledBack) => "rolled-back",
         DriveEnd::Ended(RunEnd::Stuck) => "stuck",
         DriveEnd::Interrupted => "interrupted",
+        DriveEnd::Held => "held",
     }
 }
 
@@ -301,6 +308,8 @@ pub(crate) struct OpenRun {
     /// The step that was begun and not finished.
     pub(crate) under_way: Option<StepOutcome>,
     pub(crate) turned: Option<Turn>,
+    /// Why the run stands still until a person decides, where it does.
+    pub(crate) held: Option<Held>,
     pub(crate) remaining: Vec<Remaining>,
 }
 
@@ -333,6 +342,7 @@ pub(crate) fn open_run(run: &StoredRun) -> OpenRun {
             outcome: None,
         }),
         turned: state.turned().cloned(),
+        held: held(&state),
         sheet: sheet::place(&run.plan.home, &run.plan.run),
         remaining: if stuck {
             remaining(&run.plan, &state)

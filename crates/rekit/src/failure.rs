@@ -41,6 +41,12 @@ pub(crate) const OPEN_RUN_NEXT: [&str; 2] = [
     "`rekit rollback` takes it back",
 ];
 
+/// What to do about a run that stands still until a person decides.
+pub(crate) const HELD_NEXT: [&str; 2] = [
+    "`rekit rollback` takes it back",
+    "`rekit resume` accepts what was measured and goes on; a daemon that does not start is tried again",
+];
+
 impl Failure {
     /// Makes a failure that changed nothing.
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<Box<str>>) -> Self {
@@ -228,6 +234,7 @@ pub(crate) fn world(error: &WorldError) -> Failure {
     match error {
         WorldError::Changed { .. } => Failure::of(Exit::Refused, "moved", error),
         WorldError::Refused { .. } => Failure::of(Exit::Refused, "refused", error),
+        WorldError::Criterion { .. } => Failure::of(Exit::Failed, "criterion", error),
         WorldError::Interrupted => Failure::of(Exit::Interrupted, "interrupted", error),
         WorldError::Failed { .. } | WorldError::Crashed => {
             Failure::of(Exit::Failed, "world", error)

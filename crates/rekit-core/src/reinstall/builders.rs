@@ -269,6 +269,7 @@ impl Reinstall<'_> {
         for renewal in &renewals {
             self.boot(renewal, record, &before, &edit);
         }
+        self.note_present(builder, &renewals);
         self.draft.push(
             format!("from here on, builds of `{builder}` go to the new node"),
             Action::RewriteRecord {
@@ -356,6 +357,7 @@ impl Reinstall<'_> {
                 host: renewal.host.clone(),
                 container: node.container(),
                 platforms: renewal.platforms.clone(),
+                judged: self.judged_node(edit, &node),
             },
         );
     }

@@ -3,6 +3,7 @@
 mod builders;
 mod clean;
 mod contexts;
+mod judged;
 mod leftovers;
 mod pieces;
 mod remnants;
@@ -16,6 +17,7 @@ pub use restore::{Restore, restore};
 
 use crate::{
     config::files,
+    criteria::Yardstick,
     draft::{Draft, Ground},
     goal::{self, Goal},
     inventory::{ConfigKind, Store},
@@ -44,6 +46,8 @@ pub struct Wishes {
     pub keep_cache: bool,
     /// Images that hosts lack and archives hold.
     pub images: Vec<ArchivedImage>,
+    /// Where a criterion fails, the run stands still and a person decides; else it takes itself back.
+    pub decided_by_hand: bool,
     /// Builders, and volumes that no builder names, whose caches are given up: no archive is made of them.
     pub given_up: Vec<String>,
 }
@@ -81,17 +85,23 @@ struct Reinstall<'a> {
     store: &'a Store,
     draft: Draft,
     claims: Vec<Claim>,
+    /// What decides; `None`: every proof must succeed.
+    judged: Option<Yardstick>,
+    /// The builders with their present daemons, in the order of `claims`.
+    present: Vec<Claim>,
 }
 
 /// Plans a reinstall.
 pub fn plan(ground: &Ground<'_>, goal: &Goal, wishes: &Wishes) -> Result<Plan, NoPlan> {
     let mut reinstall = Reinstall::begin(ground, goal, wishes, Purpose::Reinstall)?;
+    reinstall.take_baseline();
     reinstall.save_configuration();
     reinstall.mend_contexts();
     reinstall.retire_configuration();
     reinstall.renew_builders();
     reinstall.sweep_remnants();
     reinstall.select();
+    reinstall.settle_baseline();
     reinstall.validate();
     Ok(reinstall.draft.finish())
 }
@@ -132,6 +142,8 @@ impl<'a> Reinstall<'a> {
             store,
             draft,
             claims: Vec::new(),
+            judged: None,
+            present: Vec::new(),
         })
     }
 }
@@ -222,6 +234,7 @@ impl Reinstall<'_> {
                 Action::Validate {
                     store: self.store.path.clone(),
                     builders,
+                    judged: self.judged.clone(),
                 },
             );
         }

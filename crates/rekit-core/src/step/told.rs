@@ -7,6 +7,7 @@ impl Action {
     /// Returns the name of the kind, as it stands in plans and journals.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::TakeBaseline { .. } => "take-baseline",
             Self::SaveConfiguration { .. } => "save-configuration",
             Self::BootNode { .. } => "boot-node",
             Self::ProbeNode { .. } => "probe-node",
@@ -146,7 +147,7 @@ impl Action {
             Self::ProbeNode { container, .. } | Self::RecreateContainer { container, .. } => {
                 format!("container {container}")
             }
-            Self::Validate { builders, .. } => builders
+            Self::TakeBaseline { builders, .. } | Self::Validate { builders, .. } => builders
                 .iter()
                 .map(|claim| claim.builder.as_str())
                 .collect::<Vec<_>>()

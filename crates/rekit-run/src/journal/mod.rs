@@ -10,6 +10,7 @@ mod blobs;
 mod home;
 mod memory;
 mod owner;
+mod page;
 mod sheet;
 mod sqlite;
 

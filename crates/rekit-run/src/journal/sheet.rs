@@ -1,4 +1,4 @@
-//! The file of a run's rollback sheet, renewed with the journal.
+//! The files of a run's rollback sheet, renewed with the journal: text for a shell, a page for a browser.
 
 use std::{
     fs::DirBuilder,
@@ -13,12 +13,13 @@ use rekit_core::{
     sheet,
 };
 
-use super::blobs::write_durably;
+use super::{blobs::write_durably, page::page};
 use crate::world::path_of;
 
 /// The sheet of one run.
 pub(super) struct SheetFile<'a> {
     path: PathBuf,
+    page: PathBuf,
     plan: &'a Plan,
     state: RunState,
 }
@@ -27,6 +28,7 @@ impl<'a> SheetFile<'a> {
     pub(super) fn new(plan: &'a Plan, entries: &[Entry]) -> Self {
         Self {
             path: path_of(&sheet::place(&plan.home, &plan.run)),
+            page: path_of(&sheet::page_place(&plan.home, &plan.run)),
             plan,
             state: RunState::replay(plan.steps.len(), entries),
         }
@@ -37,15 +39,20 @@ impl<'a> SheetFile<'a> {
         self.state.enter(entry);
         let changes_it = matches!(
             entry,
-            Entry::Started { .. } | Entry::Undone { .. } | Entry::Ended { .. }
-        );
+            Entry::Started { .. }
+                | Entry::Held { .. }
+                | Entry::Accepted { .. }
+                | Entry::Turned { .. }
+                | Entry::Undone { .. }
+                | Entry::Ended { .. }
+        ) || matches!(entry, Entry::Finished { outcome, .. } if outcome.decision().is_some());
         if changes_it {
             // The journal has the same and more: a sheet that cannot be written must not stop a run half-way.
             drop(self.write());
         }
     }
 
-    /// Writes the file: whole, or as it was.
+    /// Writes the sheet as text and as a page: each whole, or as it was.
     pub(super) fn write(&self) -> io::Result<()> {
         let text = sheet::sheet(self.plan, &self.state);
         let folder = self.path.parent().unwrap_or(Path::new("/"));
@@ -53,6 +60,8 @@ impl<'a> SheetFile<'a> {
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
-        write_durably(folder, &self.path, text.as_bytes())
+        write_durably(folder, &self.path, text.as_bytes())?;
+        let title = format!("Way back from run {}", self.plan.run);
+        write_durably(folder, &self.page, page(&title, &text).as_bytes())
     }
 }

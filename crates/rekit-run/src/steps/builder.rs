@@ -7,8 +7,11 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::Scene;
+use super::{Scene, criteria};
 use crate::world::{ChangeWorld, NodeRequest, ReadWorld, WorldError};
+
+/// Seconds before the engine kills a daemon that never came up.
+const STOP_SECONDS: u32 = 10;
 
 pub(super) async fn observe<W: ReadWorld>(
     scene: &Scene<'_>,
@@ -108,10 +111,14 @@ pub(super) async fn effect<W: ChangeWorld>(
     let container = node.container();
     prepare_volume(scene, world).await?;
     match world.container(host, &container).await? {
-        Some(facts) if facts.running => {}
+        // One that a person wants tried again did not come up as it is.
+        Some(facts) if facts.running && !scene.accepted => {}
         found => {
-            if found.is_some() {
-                // Ours by its labels, and never started: its files may be half copied.
+            if let Some(facts) = found {
+                if facts.running {
+                    world.stop_container(host, &container, STOP_SECONDS).await?;
+                }
+                // Ours by its labels, and never of use: its files may be half copied.
                 world.remove_container(host, &container).await?;
             }
             let request = NodeRequest {
@@ -124,7 +131,12 @@ pub(super) async fn effect<W: ChangeWorld>(
             world.start_container(host, &container).await?;
         }
     }
-    let version = world.wait_ready(host, &container).await?;
+    let version = match world.wait_ready(host, &container).await {
+        Err(WorldError::Failed { what, source }) => {
+            return Err(criteria::not_started(&what, source.as_ref(), world));
+        }
+        answered => answered?,
+    };
     if let Some(source) = &scene.source {
         world
             .prove_state(source, host, &container, &node.volume())

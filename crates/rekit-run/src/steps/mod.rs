@@ -4,6 +4,7 @@
 
 mod archive;
 mod builder;
+mod criteria;
 mod engine;
 mod file;
 mod folder;
@@ -16,6 +17,7 @@ mod undo;
 mod wait;
 
 use rekit_core::{
+    criteria::Measure,
     name::{ContainerName, HostId},
     next::{Observed, Stage},
     step::{Action, NodePlace, StateSource},
@@ -39,6 +41,10 @@ pub struct Scene<'a> {
     pub labels: Labels,
     /// The archived state that a node begins with, as the plan names it or as this run proved it.
     pub source: Option<StateSource>,
+    /// What was measured before anything changed, for a step that decides by it.
+    pub baseline: &'a [Measure],
+    /// Whether a person accepted what was measured at this step.
+    pub accepted: bool,
 }
 
 impl Scene<'_> {
@@ -121,7 +127,9 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             host, container, ..
         } => removal::observe_recreated(host, container, scene, world).await,
         // What mounts hold only a build could tell: the effect looks before it writes.
-        Action::ImportMounts { .. } | Action::Validate { .. } => Ok(Observed::Before),
+        Action::ImportMounts { .. } | Action::TakeBaseline { .. } | Action::Validate { .. } => {
+            Ok(Observed::Before)
+        }
     }
 }
 
@@ -194,6 +202,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         }),
         // An image more does no harm.
         Action::LoadImage { .. }
+        | Action::TakeBaseline { .. }
         | Action::ProbeNode { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
@@ -228,10 +237,21 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             Ok(Outcome::Done {})
         }
         Action::BootNode { .. } => builder::effect(scene, world).await,
+        Action::TakeBaseline { store, builders } => {
+            criteria::take_baseline(store, builders, world).await
+        }
+        Action::ProbeNode {
+            judged: Some(judged),
+            ..
+        } => criteria::judge_node(scene, judged, world).await,
+        Action::Validate {
+            judged: Some(by), ..
+        } => criteria::judge_builders(scene, by, world).await,
         Action::ProbeNode {
             host,
             container,
             platforms,
+            ..
         } => wait::probe(host, container, platforms, world).await,
         Action::Drain { .. } => wait::drain(scene.action, world).await,
         Action::StopNode {
@@ -309,8 +329,11 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
                 .await?;
             Ok(Outcome::Done {})
         }
-        Action::Validate { store, builders } => Ok(Outcome::Validated {
+        Action::Validate {
+            store, builders, ..
+        } => Ok(Outcome::Validated {
             proofs: world.validate(store, builders).await?,
+            decision: None,
         }),
     }
 }

@@ -38,7 +38,10 @@ pub(super) async fn probe<W: ChangeWorld>(
             world.probe(host, container, platform).await?,
         ));
     }
-    Ok(Outcome::Probed { platforms: passed })
+    Ok(Outcome::Probed {
+        platforms: passed,
+        decision: None,
+    })
 }
 
 pub(super) async fn observe_drain<W: ReadWorld>(

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use rekit_core::criteria::FailedCriterion;
+
 /// Why the world did not answer, or did not change.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
@@ -24,6 +26,12 @@ pub enum WorldError {
         what: String,
         /// Why it failed.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// A criterion says that the run must not go on.
+    #[error("{failed}")]
+    Criterion {
+        /// What failed.
+        failed: FailedCriterion,
     },
     /// A person asked to stop, and nothing was half done.
     #[error("interrupted")]

@@ -47,6 +47,8 @@ pub struct FakeWorld {
     pub mounts: BTreeMap<InBuilder, String>,
     /// Archives.
     pub archives: BTreeMap<ArchiveId, FakeArchive>,
+    /// Containers whose daemons answer and build nothing.
+    pub unfit: BTreeSet<ContainerName>,
     /// Containers on which a build runs that never ends.
     pub busy: BTreeSet<At<ContainerName>>,
     /// What the next changing operations do.
@@ -107,6 +109,10 @@ impl FakeWorld {
 }
 
 impl ReadWorld for FakeWorld {
+    fn time(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
     async fn container(
         &self,
         host: &HostId,

@@ -24,13 +24,15 @@ use rekit_core::{
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
+    step::{BuildPlace, Claim, DaemonPlace, FileState, NodePlace, StateSource},
 };
 
 type Answer<T> = Result<T, WorldError>;
 
 /// Looks, and changes nothing.
 pub trait ReadWorld {
+    /// Returns the time of day.
+    fn time(&self) -> jiff::Timestamp;
     /// Returns a container, `None` if there is none of this name.
     fn container(
         &self,
@@ -179,6 +181,21 @@ pub trait ChangeWorld: ReadWorld {
         container: &ContainerName,
         platform: &Platform,
     ) -> impl Future<Output = Answer<u64>>;
+    /// Returns once a daemon answers, now or not at all. A node that stands still is not started for it.
+    fn try_daemon(&mut self, daemon: &DaemonPlace) -> impl Future<Output = Answer<()>>;
+    /// Builds for a platform with a cold cache and with a warm one; returns the milliseconds of both.
+    fn try_build(
+        &mut self,
+        daemon: &DaemonPlace,
+        platform: &Platform,
+    ) -> impl Future<Output = Answer<(u64, u64)>>;
+    /// Builds with a front end on a copy of the store; `compose`: Compose, else buildx.
+    fn try_front_end(
+        &mut self,
+        store: &HostPath,
+        claim: &Claim,
+        compose: bool,
+    ) -> impl Future<Output = Answer<()>>;
     /// Proves builders with real builds; returns one line per proof.
     fn validate(
         &mut self,

@@ -14,6 +14,7 @@ use rekit_core::{
 use rekit_run::world::{host, path_of};
 
 use super::{
+    decisions,
     style::{Style, Tone, bytes, clean, counted},
     words,
 };
@@ -131,6 +132,8 @@ pub(crate) fn plan(plan: &Plan, room: &Room, style: &Style) -> String {
         plan.interruptions.iter().cloned(),
         style,
     ));
+    let points = decisions::points(plan).into_iter();
+    text.push_str(&section("Decided on the way", Tone::Heading, points, style));
     text.push_str(&section(
         "Room",
         Tone::Heading,

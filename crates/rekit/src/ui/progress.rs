@@ -113,6 +113,10 @@ impl<'a> Progress<'a> {
                 );
             }
             Event::StepAdopted { step } => self.finish(*step, "already so"),
+            Event::Held { step, failed } => {
+                let held = self.style.paint(Tone::Care, "a person decides");
+                self.finish(*step, &format!("{held}: {}", clean(&failed.to_string())));
+            }
             Event::Turned { why } => self.turn(why),
             Event::StepUndone { step } => {
                 let kept = self
@@ -161,10 +165,15 @@ impl<'a> Progress<'a> {
     }
 
     fn turn(&self, why: &Turn) {
+        let told;
         let (word, step, reason) = match why {
             Turn::Failed { step, error } => ("failed", Some(*step), error.as_str()),
             Turn::Refused { step, reason } => ("refused", Some(*step), reason.as_str()),
             Turn::Moved { step, found } => ("the world has moved", Some(*step), found.as_str()),
+            Turn::Criterion { step, failed } => {
+                told = failed.to_string();
+                ("failed", Some(*step), told.as_str())
+            }
             Turn::Asked {} => ("", None, ""),
         };
         if let Some(step) = step {

@@ -6,6 +6,7 @@ use rekit_core::{
 };
 
 use super::{
+    decisions,
     plan::section,
     style::{Style, Tone, bytes, clean, counted},
     words,
@@ -33,6 +34,7 @@ pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
     let left = |left: &LeftOut| format!("{}: {}", left.what, left.why);
     points("Not archived", outcomes.left_out.iter().map(left).collect());
     points("Proven", outcomes.proofs.clone());
+    points("Fails still", decisions::no_better(&outcomes.decisions));
     points("What next", next(outcomes));
     text
 }

@@ -66,7 +66,12 @@ pub(crate) fn over(probation: &Probation, style: &Style) -> String {
 /// Returns where an open run stands.
 pub(crate) fn open_run(run: &OpenRun, style: &Style) -> String {
     let mut text = headline(run, "A run is open", style);
-    if let Some(step) = &run.under_way {
+    if let Some(held) = &run.held {
+        let (step, failed) = (held.step, &held.failed);
+        text.push_str(&clean(&format!(
+            "It stands still at step {step}, as nothing else was agreed: {failed}.\n"
+        )));
+    } else if let Some(step) = &run.under_way {
         text.push_str(&clean(&format!(
             "It broke off in step {} `{}` {}.\n",
             step.id, step.kind, step.subject
@@ -119,6 +124,7 @@ fn turn(why: &Turn) -> String {
         Turn::Failed { step, error } => format!("step {step} failed: {error}"),
         Turn::Refused { step, reason } => format!("step {step} was refused: {reason}"),
         Turn::Moved { step, found } => format!("step {step} found the world changed: {found}"),
+        Turn::Criterion { step, failed } => format!("step {step}: {failed}"),
         Turn::Asked {} => "a person asked".to_owned(),
     }
 }

@@ -17,7 +17,11 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done {} => String::new(),
         Outcome::Booted { version } => format!("BuildKit {version}"),
-        Outcome::Probed { platforms } => platforms
+        Outcome::Baseline { measures } => {
+            let good = measures.iter().filter(|it| it.found.is_good()).count();
+            format!("{good} of {} work", counted(measures.len(), "trial"))
+        }
+        Outcome::Probed { platforms, .. } => platforms
             .iter()
             .map(|(platform, milliseconds)| format!("{platform} in {}", seconds(*milliseconds)))
             .collect::<Vec<_>>()
@@ -39,7 +43,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             bytes(*packed_bytes)
         ),
         Outcome::Verified { .. } => "every byte read back".to_owned(),
-        Outcome::Validated { proofs } => counted(proofs.len(), "proof"),
+        Outcome::Validated { proofs, .. } => counted(proofs.len(), "proof"),
     }
 }
 
@@ -106,7 +110,8 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         Action::RestoreTree { path, .. } | Action::RestoreSocket { path, .. } => {
             format!("{path} is as it was")
         }
-        Action::SaveConfiguration { .. }
+        Action::TakeBaseline { .. }
+        | Action::SaveConfiguration { .. }
         | Action::ProbeNode { .. }
         | Action::Drain { .. }
         | Action::StopNode { .. }

@@ -17,10 +17,14 @@ use crate::{
 pub(crate) struct Arguments {
     /// The plan, as `rekit plan --out FILE` writes it
     file: PathBuf,
+    /// Where a criterion fails, stand still and let a person decide, instead of going back
+    #[arg(long)]
+    no_auto_rollback: bool,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    let plan = read(call, &arguments.file)?;
+    let mut plan = read(call, &arguments.file)?;
+    plan.decided_by_hand |= arguments.no_auto_rollback;
     call.refuse_open_run()?;
     let told = change::carry_out(call, plan, &Room::default()).await?;
     Ok(told.exit)

@@ -44,6 +44,11 @@ pub(crate) struct Aims {
     /// Without it they begin empty, and the old caches are kept in archives. A state with a damaged database is refused.
     #[arg(long)]
     keep_cache: bool,
+    /// Where a criterion fails, stand still and let a person decide, instead of going back
+    ///
+    /// `rekit rollback` then goes back, and `rekit resume` accepts what was measured.
+    #[arg(long)]
+    no_auto_rollback: bool,
     /// Give the cache of this builder up, or of this volume that no builder names: no archive is made of it, and nothing brings it back
     /// (repeatable)
     ///
@@ -80,6 +85,7 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
         cut_running_builds: aims.cut_running_builds,
         keep_cache: aims.keep_cache,
         images: Vec::new(),
+        decided_by_hand: aims.no_auto_rollback,
         given_up: aims.without_cache_backup.clone(),
     };
     let session = call.silent();

@@ -4,7 +4,7 @@ use crate::{
     call::Call,
     document::{Standing, document, open_run},
     exit::Exit,
-    failure::{Failure, OPEN_RUN_NEXT},
+    failure::{Failure, HELD_NEXT, OPEN_RUN_NEXT},
     ui,
 };
 
@@ -17,6 +17,11 @@ pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     let mut next: Vec<String> = Vec::new();
     if at_work {
         next.push("another rekit is at work: wait until it has ended".to_owned());
+    } else if open
+        .as_ref()
+        .is_some_and(|run| run.state().held().is_some())
+    {
+        next.extend(HELD_NEXT.map(str::to_owned));
     } else if open.is_some() {
         next.extend(OPEN_RUN_NEXT.map(str::to_owned));
     } else {

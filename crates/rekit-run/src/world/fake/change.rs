@@ -6,7 +6,7 @@ use rekit_core::{
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{BuildPlace, Claim, NodePlace, StateSource},
+    step::{BuildPlace, Claim, DaemonPlace, NodePlace, StateSource},
 };
 
 use super::{Answer, FakeWorld, archive_id};
@@ -139,6 +139,40 @@ impl ChangeWorld for FakeWorld {
     ) -> Answer<u64> {
         self.step()?;
         Ok(1)
+    }
+
+    async fn try_daemon(&mut self, daemon: &DaemonPlace) -> Answer<()> {
+        self.step()?;
+        let Some(container) = &daemon.container else {
+            return Ok(());
+        };
+        if self.container_mut(&daemon.host, container)?.facts.running {
+            Ok(())
+        } else {
+            Err(WorldError::failed("the daemon", "it does not run"))
+        }
+    }
+
+    async fn try_build(
+        &mut self,
+        daemon: &DaemonPlace,
+        _platform: &Platform,
+    ) -> Answer<(u64, u64)> {
+        self.step()?;
+        let container = daemon.container.as_ref();
+        if container.is_some_and(|container| self.unfit.contains(container)) {
+            return Err(WorldError::failed("the build", "the daemon is unfit"));
+        }
+        Ok((1, 1))
+    }
+
+    async fn try_front_end(
+        &mut self,
+        _store: &HostPath,
+        _claim: &Claim,
+        _compose: bool,
+    ) -> Answer<()> {
+        self.step()
     }
 
     async fn validate(&mut self, _store: &HostPath, _claims: &[Claim]) -> Answer<Vec<String>> {

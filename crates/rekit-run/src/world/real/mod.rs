@@ -25,6 +25,7 @@ mod proof;
 mod rehearsal;
 mod script;
 mod tree;
+mod trial;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +43,7 @@ use rekit_core::{
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
     socket::DeadSocket,
-    step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
+    step::{BuildPlace, Claim, DaemonPlace, FileState, NodePlace, StateSource},
 };
 
 use super::{
@@ -147,6 +148,10 @@ impl<'a> RealWorld<'a> {
 }
 
 impl ReadWorld for RealWorld<'_> {
+    fn time(&self) -> jiff::Timestamp {
+        super::clock::now()
+    }
+
     async fn container(
         &self,
         host: &HostId,
@@ -323,6 +328,25 @@ impl ChangeWorld for RealWorld<'_> {
         platform: &Platform,
     ) -> Answer<u64> {
         proof::probe(self.engine(host).await?, container, platform).await
+    }
+
+    async fn try_daemon(&mut self, daemon: &DaemonPlace) -> Answer<()> {
+        trial::daemon(self, daemon).await
+    }
+
+    async fn try_build(&mut self, daemon: &DaemonPlace, platform: &Platform) -> Answer<(u64, u64)> {
+        trial::build(self, daemon, platform).await
+    }
+
+    async fn try_front_end(
+        &mut self,
+        store: &HostPath,
+        claim: &Claim,
+        compose: bool,
+    ) -> Answer<()> {
+        let (store, variables) = (super::path_of(store), self.surroundings.variables());
+        let front = front_end::FrontEnd::new(self, &store, claim, variables)?;
+        trial::front_end(&front, claim, compose, self.listener).await
     }
 
     async fn validate(&mut self, store: &HostPath, claims: &[Claim]) -> Answer<Vec<String>> {

@@ -1,0 +1,77 @@
+//! What is tried of a builder for a measure. Each trial leaves nothing behind and starts nothing.
+
+use rekit_buildkit::{Control, probe};
+use rekit_core::{
+    event::Event,
+    name::Platform,
+    step::{Claim, DaemonPlace},
+};
+
+use super::{
+    Answer, RealWorld, WorldError,
+    front_end::FrontEnd,
+    proof::{PROBE, connect, failed, nonce},
+};
+
+/// How long a daemon may take to say who it is.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Asks a daemon who it is.
+pub(super) async fn daemon(world: &RealWorld<'_>, daemon: &DaemonPlace) -> Answer<()> {
+    let control = control(world, daemon).await?;
+    let info = control.info(ANSWER).await;
+    info.map(drop)
+        .map_err(failed("the daemon does not tell its version".to_owned()))
+}
+
+/// Builds for a platform, cold and warm; returns the milliseconds of both.
+pub(super) async fn build(
+    world: &RealWorld<'_>,
+    daemon: &DaemonPlace,
+    platform: &Platform,
+) -> Answer<(u64, u64)> {
+    let what = format!("a build for {platform}");
+    let control = control(world, daemon).await?;
+    let wanted = platform.as_str().parse().map_err(failed(what.clone()))?;
+    let report = probe::run_cache_probe(&control, &wanted, &nonce()?, PROBE).await;
+    let report = report.map_err(failed(what.clone()))?;
+    if !report.is_sound() {
+        let rounds = [
+            report.made.cached(),
+            report.hit.cached(),
+            report.invalidated.cached(),
+        ];
+        let why = format!("its cache is not sound: cached steps per round {rounds:?}");
+        return Err(WorldError::failed(what, why));
+    }
+    let milliseconds =
+        |round: probe::Round| u64::try_from(round.took.as_millis()).unwrap_or(u64::MAX);
+    Ok((milliseconds(report.made), milliseconds(report.hit)))
+}
+
+/// Builds with buildx or Compose, and removes what that left.
+pub(super) async fn front_end(
+    front: &FrontEnd<'_>,
+    claim: &Claim,
+    compose: bool,
+    listener: &dyn Fn(Event),
+) -> Answer<()> {
+    let name = if compose { "compose" } else { "buildx" };
+    listener(Event::Waiting {
+        what: format!("{}: docker {name} build", claim.builder),
+        seconds: 0,
+        limit: 0,
+    });
+    let built = if compose {
+        front.compose().await
+    } else {
+        front.buildx().await
+    };
+    let forgotten = front.forget().await;
+    built?;
+    forgotten
+}
+
+async fn control(world: &RealWorld<'_>, daemon: &DaemonPlace) -> Answer<Control> {
+    connect(world.engine(&daemon.host).await?, daemon.container.as_ref()).await
+}
