@@ -65,6 +65,8 @@ pub struct DrainGoal {
     pub grace_seconds: Option<u32>,
     /// Seconds to wait for running builds at most.
     pub limit_seconds: Option<u32>,
+    /// Seconds that a daemon has to end; it is never killed.
+    pub stop_seconds: Option<u32>,
 }
 
 /// A size: a number of bytes, or text such as `20GB` (10^9) or `20GiB` (2^30).

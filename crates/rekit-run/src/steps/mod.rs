@@ -4,6 +4,7 @@
 
 mod archive;
 mod builder;
+mod builds;
 mod engine;
 mod file;
 mod folder;
@@ -11,6 +12,7 @@ mod mounts;
 mod node;
 mod removal;
 mod socket;
+mod theirs;
 mod tree;
 mod undo;
 mod wait;

@@ -5,13 +5,14 @@ use std::{cell::RefCell, time::Duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rekit_core::{
     event::Event,
+    inventory::ActiveBuild,
     next::Turn,
     plan::Plan,
     step::{Step, StepId},
 };
 
 use super::{
-    style::{Style, Tone, bytes, clean},
+    style::{Style, Tone, bytes, clean, counted},
     words,
 };
 use crate::output::{self, Output};
@@ -41,6 +42,8 @@ struct Position {
     open: bool,
     /// The second of the wait that was told last.
     told: u64,
+    /// The builds that were told last.
+    awaited: String,
     last_error: Option<String>,
 }
 
@@ -95,6 +98,12 @@ impl<'a> Progress<'a> {
                 seconds,
                 limit,
             } => self.wait(what, *seconds, *limit),
+            Event::BuildsAwaited {
+                on,
+                builds,
+                seconds,
+                limit,
+            } => self.await_builds(on, builds, *seconds, *limit),
             Event::StepFinished {
                 step,
                 outcome,
@@ -147,6 +156,7 @@ impl<'a> Progress<'a> {
         position.step = Some(step);
         position.open = true;
         position.told = 0;
+        position.awaited.clear();
     }
 
     fn finish(&self, step: StepId, end: &str) {
@@ -193,6 +203,26 @@ impl<'a> Progress<'a> {
             if due {
                 output::alarm(&format!("\n        {text} … "));
             }
+        }
+    }
+
+    /// Tells which builds are waited for: at once, when others run, and now and then.
+    fn await_builds(&self, on: &str, builds: &[ActiveBuild], seconds: u64, limit: u64) {
+        let count = counted(builds.len(), "build");
+        let told = clean(&ActiveBuild::all_told(builds));
+        let text = format!("waiting {seconds} of {limit} s for {count} on {on}: {told}");
+        self.detail(&text);
+        let due = {
+            let mut position = self.position.borrow_mut();
+            let due = position.awaited != told || seconds >= position.told + WAIT_TOLD;
+            if due {
+                position.told = seconds;
+                position.awaited = told;
+            }
+            due
+        };
+        if due && matches!(self.way, Way::Plain) {
+            output::alarm(&format!("\n        {text} … "));
         }
     }
 

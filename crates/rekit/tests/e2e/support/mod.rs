@@ -3,11 +3,13 @@
 mod answer;
 mod build;
 mod client;
+mod gate;
 mod machine;
 mod world;
 
 pub(crate) use answer::Answer;
 pub(crate) use build::Export;
 pub(crate) use client::Seen;
+pub(crate) use gate::until;
 pub(crate) use machine::Machine;
 pub(crate) use world::{World, differences, remnants};
