@@ -17,7 +17,7 @@ use crate::{
 const GRACE_SECONDS: u32 = 5;
 /// Seconds to wait for running builds when nothing else is said.
 const LIMIT_SECONDS: u32 = 1800;
-/// Seconds before the engine kills a daemon that does not end.
+/// Seconds that a daemon has to end; it is never killed.
 const STOP_SECONDS: u32 = 120;
 
 /// How long builds on a node are waited for before it stops.
@@ -25,6 +25,7 @@ const STOP_SECONDS: u32 = 120;
 pub struct Patience {
     grace_seconds: u32,
     limit_seconds: u32,
+    stop_seconds: u32,
     cut: bool,
 }
 
@@ -34,6 +35,7 @@ impl Patience {
         Self {
             grace_seconds: goal.grace_seconds.unwrap_or(GRACE_SECONDS),
             limit_seconds: goal.limit_seconds.unwrap_or(LIMIT_SECONDS),
+            stop_seconds: goal.stop_seconds.unwrap_or(STOP_SECONDS),
             cut,
         }
     }
@@ -220,7 +222,7 @@ impl Draft {
             "a daemon that ended by itself has closed its databases",
             Action::StopNode {
                 node: node.clone(),
-                timeout_seconds: STOP_SECONDS,
+                timeout_seconds: patience.stop_seconds,
             },
         );
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     criteria::FailedCriterion,
+    inventory::ActiveBuild,
     name::RunId,
     next::{RunEnd, Turn},
     step::StepId,
@@ -46,6 +47,17 @@ pub enum Event {
     Waiting {
         /// For what, in words.
         what: String,
+        /// Since how many seconds.
+        seconds: u64,
+        /// For how many seconds at most.
+        limit: u64,
+    },
+    /// The run waits for builds that run.
+    BuildsAwaited {
+        /// The container or engine that they run on.
+        on: String,
+        /// The builds.
+        builds: Vec<ActiveBuild>,
         /// Since how many seconds.
         seconds: u64,
         /// For how many seconds at most.

@@ -5,6 +5,7 @@ use crate::{
     history::Parked,
     name::{ArchiveId, NodeName},
     plan::{Plan, Purpose},
+    reinstall::claims,
     step::{Action, NodePlace, StepId, VolumePlace},
 };
 
@@ -46,6 +47,14 @@ fn prove<'a>(ground: &Ground<'_>, draft: &mut Draft, item: &'a Parked) -> Option
     };
     if container.status == "running" {
         let why = "somebody started it again; stop it first, or leave it";
+        draft.leave_out(format!("container {}", node.container), why);
+        return None;
+    }
+    if let Some(claimed) = claims::claim(ground.inventory, &node.host, &node.container, None) {
+        let why = format!(
+            "builder {} of store {} names it: whoever builds there relies on it",
+            claimed.builder, claimed.store
+        );
         draft.leave_out(format!("container {}", node.container), why);
         return None;
     }

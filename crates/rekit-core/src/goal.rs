@@ -71,6 +71,8 @@ pub struct DrainGoal {
     pub grace_seconds: Option<u32>,
     /// Seconds to wait for running builds at most.
     pub limit_seconds: Option<u32>,
+    /// Seconds that a daemon has to end; it is never killed.
+    pub stop_seconds: Option<u32>,
 }
 
 /// `[probation]`.

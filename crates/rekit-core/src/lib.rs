@@ -29,6 +29,7 @@ pub mod rehearsal;
 pub mod reinstall;
 pub mod retention;
 pub mod rollback;
+pub mod running;
 pub mod sheet;
 pub mod socket;
 pub mod step;

@@ -192,6 +192,17 @@ pub fn node_spec(
     })
 }
 
+/// Returns the names of a record's nodes; `None` for a record that does not parse.
+pub fn nodes(bytes: &[u8]) -> Option<Vec<NodeName>> {
+    let record: Value = serde_json::from_slice(bytes).ok()?;
+    let nodes = record.get("Nodes").and_then(Value::as_array);
+    let names = nodes.into_iter().flatten().map(|node| {
+        let name = node.get("Name").and_then(Value::as_str)?;
+        name.parse().ok()
+    });
+    names.collect()
+}
+
 /// Returns a platform of a record as text.
 fn platform(value: &Value) -> Option<Platform> {
     let part = |key: &str| {

@@ -216,11 +216,11 @@ pub enum Action {
         /// Whether builds that still run then are cut; else the run stops.
         cut: bool,
     },
-    /// Stops a node's daemon, without a kill as long as it ends by itself.
+    /// Stops a node's daemon, which is never killed: one that does not end stops the run.
     StopNode {
         /// The node.
         node: NodePlace,
-        /// Seconds to wait before the engine kills it.
+        /// Seconds that it has to end.
         timeout_seconds: u32,
     },
     /// Archives a stopped state.

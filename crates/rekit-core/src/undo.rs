@@ -207,7 +207,7 @@ pub enum Outcome {
     Drained {
         /// How long it was waited for.
         waited_seconds: u64,
-        /// References of builds that were cut.
+        /// Builds that were cut, each by its reference and what is known of it.
         cut: Vec<String>,
     },
     /// The daemon ended.

@@ -21,6 +21,7 @@ use rekit_core::{
     plan::{Plan, Purpose},
     reinstall::{self, NoPlan, Restore, Wishes},
     rollback::{self, NoWayBack},
+    running,
     step::{FileState, StateSource},
 };
 
@@ -30,6 +31,7 @@ use crate::{
     inventory::{self, Limits},
     journal::{Home, HomeError, StoredRun},
     steps,
+    store_lock::lock_store,
     world::{ReadWorld, WorldError, clock, environment::Surroundings, path_of, real::RealWorld},
 };
 
@@ -69,6 +71,14 @@ pub enum SessionError {
     /// rekit's own directory.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// Another rekit is at work on the store.
+    #[error("another rekit is at work on the store `{store}`{}", .holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default())]
+    StoreLocked {
+        /// The store.
+        store: HostPath,
+        /// The program and its process, as far as they can be known.
+        holder: Option<String>,
+    },
     /// No reinstall can be planned.
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
@@ -266,7 +276,9 @@ impl Session<'_> {
         let files = self
             .file_states(&reinstall::paths_of_interest(inventory))
             .await?;
-        Ok(plan(&self.ground(inventory, &files, purpose)?)?)
+        let mut plan = plan(&self.ground(inventory, &files, purpose)?)?;
+        running::announce(&mut plan, inventory);
+        Ok(plan)
     }
 
     /// Plans the way back to a generation; `None`: the one before the last change.
@@ -284,12 +296,10 @@ impl Session<'_> {
         let files = self
             .file_states(&rollback::paths_of_interest(&runs))
             .await?;
-        Ok(rollback::plan(
-            &self.ground(inventory, &files, Purpose::Rollback)?,
-            &runs,
-            to,
-            wishes,
-        )?)
+        let ground = self.ground(inventory, &files, Purpose::Rollback)?;
+        let mut plan = rollback::plan(&ground, &runs, to, wishes)?;
+        running::announce(&mut plan, inventory);
+        Ok(plan)
     }
 
     /// Plans the end of the probation.
@@ -326,6 +336,7 @@ impl Session<'_> {
     /// Applies a plan: checked, locked, and only if the world has not moved where it matters.
     pub async fn apply(&self, plan: Plan) -> Result<Applied, SessionError> {
         let plan = check(plan).map_err(SessionError::Faults)?;
+        let _store = lock_store(self.surroundings).await?;
         let home = Home::open(&self.home_path(), clock::now)?;
         if let Some(open) = home.open_run()? {
             return Err(SessionError::OpenRun {
@@ -371,6 +382,7 @@ impl Session<'_> {
         &self,
         first: impl FnOnce(&mut Run<'_>, &mut crate::journal::RunJournal<'_>) -> Result<(), DriveError>,
     ) -> Result<Applied, SessionError> {
+        let _store = lock_store(self.surroundings).await?;
         let home = Home::open(&self.home_path(), clock::now)?;
         let open = home.open_run()?.ok_or(SessionError::NoOpenRun)?;
         let plan = check(open.plan.clone()).map_err(SessionError::Faults)?;

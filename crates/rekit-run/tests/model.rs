@@ -34,7 +34,7 @@ use rekit_core::{
         Action, BootState, BuildPlace, Claim, DaemonPlace, FileState, Identity, NodePlace,
         StateSource, Step, StepId, VolumePlace,
     },
-    undo::Undo,
+    undo::{Outcome, Undo},
 };
 use rekit_run::{
     executor::{DriveEnd, DriveError, Run},
@@ -870,6 +870,130 @@ fn r1_4_1_every_reinstall_ends_forward_or_as_before() {
         !old.facts.running && old.facts.restart_policy == "no",
         "the old node is parked"
     );
+}
+
+/// Renews a builder of two nodes; a third one, which does not answer, stays in its record.
+fn two_nodes(world: &FakeWorld) -> CheckedPlan {
+    let record = path("/s/instances/team");
+    let before = world.state(&record);
+    let successor = |old: &str, new: &str| NodeEdit {
+        name: name(new),
+        replaces: Some(name(old)),
+        endpoint: None,
+        settings: None,
+    };
+    let edit = RecordEdit {
+        builder: name("team"),
+        nodes: vec![
+            successor("team0", "team0-g1"),
+            successor("silent", "silent"),
+            successor("team1", "team1-g1"),
+        ],
+    };
+    let mut actions = Vec::new();
+    for new in ["team0-g1", "team1-g1"] {
+        actions.push(Action::BootNode {
+            host: name("unix:///a"),
+            node: name(new),
+            image: name("image"),
+            record: record.clone(),
+            before: before.clone(),
+            edit: edit.clone(),
+            state: None,
+        });
+        actions.push(Action::ProbeNode {
+            host: name("unix:///a"),
+            container: name(&format!("buildx_buildkit_{new}")),
+            platforms: vec![name("linux/amd64")],
+            judged: None,
+        });
+    }
+    actions.push(Action::RewriteRecord {
+        store: path("/s"),
+        record,
+        before,
+        edit,
+    });
+    for old in ["team0", "team1"] {
+        let node = node(world, old);
+        actions.extend([
+            Action::Drain {
+                node: node.clone(),
+                grace_seconds: 5,
+                limit_seconds: 2,
+                cut: old == "team1",
+            },
+            Action::StopNode {
+                node: node.clone(),
+                timeout_seconds: 9,
+            },
+            Action::ArchiveState {
+                archive: name(old),
+                volume: volume(world, node.volume.as_str()),
+                container: Some(node.container.clone()),
+            },
+            Action::VerifyArchive { archive: name(old) },
+            Action::Park { node },
+        ]);
+    }
+    plan(Purpose::Reinstall, actions)
+}
+
+/// The machine with a second node of the builder, on which a build runs.
+fn machine_of_two_nodes() -> FakeWorld {
+    let mut world = machine();
+    let host: HostId = name("unix:///a");
+    let (container, volume) = (
+        name("buildx_buildkit_team1"),
+        name("buildx_buildkit_team1_state"),
+    );
+    world.add_volume(&host, &volume, Some("warm"), [].into());
+    world.add_container(&host, &container, &volume, true, [].into());
+    world.busy.insert((host, container));
+    let record = br#"{"Name":"team","Nodes":[{"Name":"team0"},{"Name":"silent","Endpoint":"tcp://gone"},{"Name":"team1"}]}"#;
+    world
+        .files
+        .insert(path("/s/instances/team"), (record.to_vec(), 0o600));
+    world
+}
+
+#[test]
+fn every_reinstall_of_two_nodes_ends_with_both_renewed_or_as_before() {
+    let start = machine_of_two_nodes();
+    let (states, done) = search(&two_nodes(&start), &start, &MemoryJournal::default(), 2);
+    println!("two nodes: {states} states");
+    let record = String::from_utf8_lossy(&done.world.files[&path("/s/instances/team")].0);
+    let kept =
+        r#"{"Name":"team0-g1"},{"Name":"silent","Endpoint":"tcp://gone"},{"Name":"team1-g1"}"#;
+    assert!(record.contains(kept), "{record}");
+    let cut = done.state(&two_nodes(&start));
+    assert!(
+        matches!(cut.outcome(StepId(11)), Some(Outcome::Drained { cut, .. }) if cut.len() == 1),
+        "{:?}",
+        cut.outcome(StepId(11))
+    );
+}
+
+#[test]
+fn r2_1_4_a_build_on_a_node_that_is_to_stop_takes_the_run_back() {
+    let start = machine();
+    let reinstall = reinstall(&start);
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: start.clone(),
+        faults: 0,
+        moved: false,
+    };
+    let stop = StepId(7);
+    while point.state(&reinstall).next() != rekit_core::next::Do::Observe(stop) {
+        point.advance(&reinstall).unwrap();
+    }
+    let old = (name("unix:///a"), name("buildx_buildkit_team0"));
+    point.world.busy.insert(old.clone());
+    let end = std::iter::repeat_with(|| point.advance(&reinstall).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert!(point.world.containers[&old].facts.running);
+    assert_eq!(shape(&point.world), shape(&start));
 }
 
 #[test]

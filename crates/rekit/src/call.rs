@@ -115,15 +115,20 @@ impl<'a> Call<'a> {
 
     /// Returns the run that broke off, if there is one; refuses to go on beside another rekit.
     pub(crate) fn open_run(&self) -> Result<Option<StoredRun>, Failure> {
-        if self.is_at_work() {
+        if self.has_locked_home() {
             let path = self.silent().home_path().display().to_string();
             return Err(SessionError::Home(HomeError::Locked { path }).into());
         }
+        self.silent().refuse_beside_another()?;
         Ok(self.silent().open_run()?)
     }
 
     /// Returns whether another rekit changes something at this moment.
     pub(crate) fn is_at_work(&self) -> bool {
+        self.has_locked_home() || self.silent().refuse_beside_another().is_err()
+    }
+
+    fn has_locked_home(&self) -> bool {
         host::is_flocked(&self.silent().home_path().join("lock")).unwrap_or(false)
     }
 

@@ -119,7 +119,7 @@ impl Verb {
             Self::Clean(arguments) => verbs::clean::run(call, &arguments).await,
             Self::Apply(arguments) => verbs::apply::run(call, arguments).await,
             Self::Validate => verbs::validate::run(call).await,
-            Self::Status => verbs::status::run(call),
+            Self::Status => verbs::status::run(call).await,
             Self::Generations(arguments) => verbs::generations::run(call, &arguments),
             Self::Rollback(arguments) => verbs::rollback::run(call, arguments).await,
             Self::Resume => verbs::resume::run(call).await,

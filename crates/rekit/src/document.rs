@@ -19,6 +19,7 @@ use rekit_run::{
     archives::{Content, Detail, StoredArchive},
     executor::DriveEnd,
     journal::StoredRun,
+    running::BuildsOnNode,
     session::Applied,
     world::path_of,
 };
@@ -285,6 +286,8 @@ pub(crate) struct Standing {
     /// Whether a rekit changes something at this moment.
     pub(crate) at_work: bool,
     pub(crate) open_run: Option<OpenRun>,
+    /// The builds that run now where the open run works.
+    pub(crate) running: Vec<BuildsOnNode>,
     pub(crate) parked: Vec<Parked>,
     pub(crate) probation: Option<Probation>,
     /// Commands that go on from here.

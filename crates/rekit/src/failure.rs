@@ -113,6 +113,8 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Home(error) => home(&error),
+            SessionError::StoreLocked { .. } => Self::of(Exit::Refused, "locked", &error)
+                .then("wait until it has ended; it may keep its journal in another REKIT_HOME than this one"),
             SessionError::NoPlan(error) => no_plan(&error),
             SessionError::NoWayBack(error) => no_way_back(&error),
             SessionError::Faults(faults) => plan_faults(&faults),
@@ -172,6 +174,8 @@ fn no_plan(error: &NoPlan) -> Failure {
             .then("`rekit doctor` says what is wrong with this machine's engines and store"),
         NoPlan::NoBuilder(_) => Failure::of(Exit::Misuse, "no-builder", error)
             .then("`rekit inventory` lists the builders"),
+        NoPlan::NoNode(_) => Failure::of(Exit::Misuse, "no-node", error)
+            .then("`rekit inventory` lists the builders with their nodes"),
         NoPlan::NoOwner(_) => Failure::of(Exit::Misuse, "no-builder", error)
             .then("name a builder with --builder NAME; one that is not there is made"),
         NoPlan::NoRestore { .. } => Failure::of(Exit::Refused, "no-plan", error)

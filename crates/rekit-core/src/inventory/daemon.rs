@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ActiveBuild;
 use crate::{fact::Fact, name::Platform};
 
 /// A BuildKit daemon that answered.
@@ -79,18 +80,6 @@ pub struct CacheByType {
     pub bytes: u64,
     /// Bytes that a prune could free now.
     pub reclaimable_bytes: u64,
-}
-
-/// A build that runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ActiveBuild {
-    /// The build's reference.
-    pub reference: String,
-    /// When it began.
-    #[schemars(with = "Option<String>")]
-    pub since: Option<Timestamp>,
-    /// What is built: the Dockerfile's folder or the target, where known.
-    pub target: String,
 }
 
 /// The build history of a daemon, summed up.

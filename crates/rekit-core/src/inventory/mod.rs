@@ -2,6 +2,7 @@
 //!
 //! Invariant: no foreign bytes. A file appears as path, size, mode and digest; a value that may hold a secret is masked.
 
+mod active_build;
 mod builder;
 mod daemon;
 mod host;
@@ -9,11 +10,12 @@ mod leftover;
 mod machine;
 mod place;
 
+pub use active_build::{ActiveBuild, ClientReference};
 pub use builder::{
     BuilderRecord, Current, NodeConfig, NodeFile, NodeRecord, Record, RefsFolder, SelectionFile,
     Store,
 };
-pub use daemon::{ActiveBuild, CacheByType, Daemon, GcRule, HistorySummary, RecordSummary, Worker};
+pub use daemon::{CacheByType, Daemon, GcRule, HistorySummary, RecordSummary, Worker};
 pub use host::{ContextEntry, ContextState, Engine, Host, HostContainer, HostVolume, ImageStore};
 pub use leftover::{Leftover, LeftoverKind};
 pub use machine::{Desktop, Emulator, Machine, Script, Selection, Tool, Variable};

@@ -54,30 +54,20 @@ impl Reinstall<'_> {
 
     /// Renews a builder whose record is readable.
     fn renew(&mut self, builder: &BuilderRecord, record: &Record) -> bool {
-        let silent = |node: &&NodeRecord| {
-            node.host
-                .as_ref()
-                .is_none_or(|host| self.ground.engine(host).is_none())
+        let chosen = match self.choose_nodes(builder, record) {
+            Ok(chosen) => chosen,
+            Err(builds) => return builds,
         };
-        if let Some(node) = record.nodes.iter().find(silent) {
-            let why = format!(
-                "the endpoint of its node {} does not answer: {}",
-                node.name, node.endpoint
-            );
-            self.draft
-                .leave_out(format!("builder {}", builder.name), why);
-            return false;
-        }
-        let nodes = u64::try_from(record.nodes.len()).unwrap_or(1);
-        let renewals: Vec<_> = record
-            .nodes
-            .iter()
+        let nodes = u64::try_from(chosen.renewed.len()).unwrap_or(1);
+        let renewals: Vec<_> = chosen
+            .renewed
+            .into_iter()
             .filter_map(|node| self.renewal(builder, node, nodes))
             .collect();
         if renewals.is_empty() {
-            return false;
+            return chosen.builds;
         }
-        self.switch(&builder.name, &builder.file.path, renewals);
+        self.switch_some(&builder.name, &builder.file.path, renewals, chosen.kept);
         true
     }
 
@@ -126,6 +116,11 @@ impl Reinstall<'_> {
     /// Renews a builder whose record does not parse, from the containers that bear its name; without any, the record goes.
     fn rebuild(&mut self, builder: &BuilderRecord) -> bool {
         let path = builder.file.path.clone();
+        if let Some(why) = self.unreadable_elsewhere(&builder.name) {
+            self.draft
+                .leave_out(format!("builder {}", builder.name), why);
+            return false;
+        }
         let Some((host, nodes)) = self.containers_of(&builder.name) else {
             self.drop_record(builder);
             return false;
@@ -263,7 +258,7 @@ impl Reinstall<'_> {
         let renewed = renewals.iter().map(|renewal| renewal.edit.clone());
         let edit = RecordEdit {
             builder: builder.clone(),
-            nodes: renewed.chain(kept).collect(),
+            nodes: self.in_order(builder, renewed.chain(kept).collect()),
         };
         let before = self.ground.file(record);
         for renewal in &renewals {

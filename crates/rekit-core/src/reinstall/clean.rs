@@ -84,6 +84,9 @@ impl Reinstall<'_> {
     /// Returns what a builder's nodes leave, or why the builder stays.
     fn nodes_to_remove(&self, builder: &BuilderRecord) -> Result<Vec<Remains>, String> {
         let Some(record) = builder.record.known() else {
+            if let Some(why) = self.unreadable_elsewhere(&builder.name) {
+                return Err(why);
+            }
             let nodes = self.containers_of(&builder.name);
             let nodes = nodes.map(|(host, nodes)| {
                 let names = nodes.into_iter().map(|(node, _)| node);
@@ -99,6 +102,9 @@ impl Reinstall<'_> {
                     "its driver is {driver}; its daemon is not rekit's to remove"
                 ));
             }
+        }
+        if let Some(claimed) = self.claimed_elsewhere(&record.nodes.iter().collect::<Vec<_>>()) {
+            return Err(claimed.why());
         }
         let mut nodes = Vec::new();
         for node in &record.nodes {

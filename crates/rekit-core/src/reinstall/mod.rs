@@ -1,10 +1,12 @@
 //! Plans a reinstall: configuration saved, every builder on a fresh proven node, what is broken repaired or retired, all proven.
 
 mod builders;
+pub(crate) mod claims;
 mod clean;
 mod contexts;
 mod judged;
 mod leftovers;
+mod nodes;
 mod pieces;
 mod remnants;
 mod restore;
@@ -50,6 +52,8 @@ pub struct Wishes {
     pub decided_by_hand: bool,
     /// Builders, and volumes that no builder names, whose caches are given up: no archive is made of them.
     pub given_up: Vec<String>,
+    /// Nodes that stay as they are, in their builder's record and on their engine.
+    pub without_nodes: Vec<String>,
 }
 
 /// Why a plan cannot be made.
@@ -64,6 +68,9 @@ pub enum NoPlan {
     /// A builder that was named is not there.
     #[error("there is no builder `{0}`")]
     NoBuilder(String),
+    /// A node that was named is not there.
+    #[error("no builder has a node `{0}`")]
+    NoNode(String),
     /// No builder has the node that an archive was made of.
     #[error("no builder has a node with the volume `{0}` that the archive was made of")]
     NoOwner(VolumeName),
@@ -127,6 +134,7 @@ impl<'a> Reinstall<'a> {
         if let Some(missing) = wishes.given_up.iter().find(|name| !has(name)) {
             return Err(NoPlan::NoBuilder(missing.clone()));
         }
+        nodes::check_names(store, &wishes.without_nodes)?;
         let mut hosts = ground.inventory.hosts.iter();
         if !hosts.any(|host| host.engine.known().is_some()) {
             return Err(NoPlan::NoEngine);

@@ -3,6 +3,7 @@
 use super::{
     NoPlan, Reinstall, Wishes,
     builders::{CONTAINER_DRIVER, Renewal, image_of},
+    nodes::as_it_is,
 };
 use crate::{
     draft::Ground,
@@ -111,13 +112,7 @@ impl<'a> Reinstall<'a> {
             settings: None,
         };
         let kept = record.nodes.iter().filter(|other| other.name != node.name);
-        let kept = kept.map(|other| NodeEdit {
-            name: other.name.clone(),
-            replaces: Some(other.name.clone()),
-            endpoint: None,
-            settings: None,
-        });
-        let kept: Vec<_> = kept.collect();
+        let kept: Vec<_> = kept.map(as_it_is).collect();
         let renewal = Renewal {
             state: Some(BootState::Archived {
                 source: source.clone(),

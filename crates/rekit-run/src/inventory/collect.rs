@@ -23,7 +23,7 @@ use super::{
     machine::machine,
     processes::{self, Process},
     project::{self, Project},
-    standalone, together, tools,
+    references, standalone, together, tools,
 };
 use crate::world::{
     clock::{self, Deadline},
@@ -255,7 +255,7 @@ fn assemble(
     caches.extend(own.places);
     caches.extend(exports);
     caches.sort_by(|a, b| (a.kind, &a.host, &a.name).cmp(&(b.kind, &b.host, &b.name)));
-    Inventory {
+    let mut inventory = Inventory {
         schema: Inventory::SCHEMA.to_owned(),
         version: Inventory::VERSION,
         taken,
@@ -275,7 +275,9 @@ fn assemble(
         dockerfiles: project.dockerfiles,
         leftovers: own.leftovers,
         unreadable,
-    }
+    };
+    references::name_all(&mut inventory, surroundings);
+    inventory
 }
 
 /// Says that a place was not read in time.

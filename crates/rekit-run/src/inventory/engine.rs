@@ -8,7 +8,7 @@ mod host;
 mod nodes;
 
 pub(super) use asked::{Asked, ask};
-pub(crate) use daemon::cache_mount;
+pub(crate) use daemon::{active_build, cache_mount};
 pub(super) use dial::tls_material;
 pub(super) use nodes::ask_standalone;
 pub(crate) use nodes::remote_daemon;

@@ -11,11 +11,8 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::{Scene, archive};
+use super::{Scene, archive, builds};
 use crate::world::{ChangeWorld, ReadWorld, WorldError};
-
-/// How often running builds are asked for, in seconds.
-const POLL_SECONDS: u32 = 1;
 
 pub(super) async fn observe_stop<W: ReadWorld>(
     engine: &EnginePlace,
@@ -116,6 +113,7 @@ pub(super) async fn stop<W: ChangeWorld>(
     cut: bool,
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
+    let on = format!("engine `{}`", engine.host);
     let mut waited = 0;
     let mut left: Vec<ActiveBuild> = Vec::new();
     while world.engine_runs(engine).await? {
@@ -129,20 +127,15 @@ pub(super) async fn stop<W: ChangeWorld>(
             break;
         }
         if waited >= limit_seconds {
-            let why = format!(
-                "{} build(s) still run on engine `{}` after {limit_seconds} s",
-                left.len(),
-                engine.host
-            );
-            return Err(WorldError::Refused { why });
+            return Err(builds::still_run(&on, &left, limit_seconds));
         }
-        let what = format!("{} running build(s) on {}", left.len(), engine.host);
-        world.wait(POLL_SECONDS, &what).await?;
-        waited += POLL_SECONDS;
+        let event = builds::awaited(&on, left.clone(), waited, limit_seconds);
+        world.pass_second(event).await?;
+        waited += 1;
     }
     Ok(Outcome::Drained {
         waited_seconds: u64::from(waited),
-        cut: left.into_iter().map(|build| build.reference).collect(),
+        cut: left.iter().map(ActiveBuild::told).collect(),
     })
 }
 

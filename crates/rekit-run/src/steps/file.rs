@@ -11,7 +11,7 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::{Scene, keep, kept};
+use super::{Scene, keep, kept, theirs};
 use crate::{
     journal::Journal,
     world::{ChangeWorld, FileChange, ForeignBytes, ReadWorld, WorldError},
@@ -274,6 +274,10 @@ pub(super) async fn restore<W: ChangeWorld, J: Journal>(
         None => FileState::Absent {},
     };
     if now != ours {
+        let was = was.as_ref().map(|kept| &kept.blob);
+        if store.is_some() && theirs::stands(path, was, world, journal).await? {
+            return Ok(()); // It stays as somebody made it; what it was is kept.
+        }
         return Err(WorldError::Changed {
             what: format!("`{path}` was changed since by somebody else; what it was is kept"),
         });

@@ -4,6 +4,7 @@
 
 mod archive;
 mod builder;
+mod builds;
 mod criteria;
 mod engine;
 mod file;
@@ -12,6 +13,7 @@ mod mounts;
 mod node;
 mod removal;
 mod socket;
+mod theirs;
 mod tree;
 mod undo;
 mod wait;

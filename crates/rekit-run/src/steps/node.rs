@@ -1,6 +1,7 @@
 //! Steps on a node's container: stop, park, start.
 
 use rekit_core::{
+    inventory::ActiveBuild,
     next::Observed,
     step::{Action, NodePlace},
     undo::{Outcome, Undo},
@@ -70,8 +71,17 @@ pub(super) async fn stop<W: ChangeWorld>(
     timeout: u32,
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
+    // The wait for builds is over: one that runs now began on a record that was read before the grace.
+    // A daemon that does not tell may still end by itself, and is not killed if it does not.
+    let active = world.active_builds(&node.host, &node.container).await;
+    let active = active.unwrap_or_default();
+    if !active.is_empty() {
+        let told = ActiveBuild::all_told(&active);
+        let why = format!("a build began on `{}` since: {told}", node.container);
+        return Err(WorldError::Refused { why });
+    }
     let ended = world
-        .stop_container(&node.host, &node.container, timeout)
+        .end_container(&node.host, &node.container, timeout)
         .await?;
     Ok(Outcome::Stopped {
         exit_code: ended.exit_code,

@@ -1,12 +1,12 @@
 //! Takes steps back. Every undo may run twice, and looks before it touches.
 
 use rekit_core::{
-    name::{HostId, NodeName},
+    name::{ContainerName, HostId, NodeName},
     step::{StateSource, StepId},
     undo::Undo,
 };
 
-use super::{file, kept, removal, tree};
+use super::{builds, file, kept, removal, tree};
 use crate::{
     journal::Journal,
     world::{ArchiveState, ChangeWorld, Labels, WorldError},
@@ -14,7 +14,7 @@ use crate::{
 
 /// Seconds that builds on a node may still take before it is removed or stopped in an undo.
 const DRAIN_LIMIT_SECONDS: u32 = 600;
-/// Seconds before the engine kills a daemon that does not end.
+/// Seconds that a daemon has to end.
 const STOP_TIMEOUT_SECONDS: u32 = 120;
 
 /// Takes a step back.
@@ -155,7 +155,8 @@ async fn remove_node<W: ChangeWorld>(
         && labels.are_on(&facts.labels)
     {
         if facts.running {
-            wait_for_builds(host, node, world).await?;
+            wait_for_builds(host, &container, world).await?;
+            // It goes with all it holds: one that hangs may be killed.
             world
                 .stop_container(host, &container, STOP_TIMEOUT_SECONDS)
                 .await?;
@@ -174,27 +175,23 @@ async fn remove_node<W: ChangeWorld>(
 
 async fn wait_for_builds<W: ChangeWorld>(
     host: &HostId,
-    node: &NodeName,
+    container: &ContainerName,
     world: &mut W,
 ) -> Result<(), WorldError> {
-    for _ in 0..DRAIN_LIMIT_SECONDS {
+    for waited in 0..DRAIN_LIMIT_SECONDS {
         // A daemon that never answered has never built anything.
         let active = world
-            .active_builds(host, &node.container())
+            .active_builds(host, container)
             .await
             .unwrap_or_default();
         if active.is_empty() {
             return Ok(());
         }
-        world
-            .wait(
-                1,
-                &format!("{} running build(s) on {}", active.len(), node.container()),
-            )
-            .await?;
+        let event = builds::awaited(container.as_str(), active, waited, DRAIN_LIMIT_SECONDS);
+        world.pass_second(event).await?;
     }
     Err(WorldError::Refused {
-        why: format!("builds still run on `{}`", node.container()),
+        why: format!("builds still run on `{container}`"),
     })
 }
 
@@ -224,8 +221,9 @@ async fn restore_container_state<W: ChangeWorld>(
         world.start_container(&node.host, &node.container).await?;
         world.wait_ready(&node.host, &node.container).await?;
     } else if !running && facts.running {
+        wait_for_builds(&node.host, &node.container, world).await?;
         world
-            .stop_container(&node.host, &node.container, STOP_TIMEOUT_SECONDS)
+            .end_container(&node.host, &node.container, STOP_TIMEOUT_SECONDS)
             .await?;
     }
     Ok(())

@@ -7,11 +7,11 @@ use rekit_core::{
     undo::Outcome,
 };
 
-use super::{is_running, same_container};
+use super::{
+    builds::{self, Watch},
+    is_running, same_container,
+};
 use crate::world::{ChangeWorld, ReadWorld, WorldError};
-
-/// How often the build history is asked, in seconds.
-const POLL_SECONDS: u32 = 1;
 
 pub(super) async fn observe_probe<W: ReadWorld>(
     host: &HostId,
@@ -78,36 +78,26 @@ pub(super) async fn drain<W: ChangeWorld>(
             "clients that read the old record a moment ago",
         )
         .await?;
-    let mut waited = 0;
+    let (mut watch, mut waited) = (Watch::new(*grace_seconds), 0);
     loop {
         let active = match world.active_builds(&node.host, &node.container).await {
             Ok(active) => active,
             Err(_) if *cut => Vec::new(), // A person agreed to cut whatever runs.
             Err(error) => return Err(unknown_builds(node, &error)),
         };
-        if active.is_empty() || (*cut && waited >= *limit_seconds) {
-            let cut = active.into_iter().map(|build| build.reference).collect();
+        if watch.is_over(&active) || (*cut && waited >= *limit_seconds) {
             return Ok(Outcome::Drained {
                 waited_seconds: u64::from(waited + grace_seconds),
-                cut,
+                cut: builds::cut(node, active, world).await?,
             });
         }
+        let on = node.container.as_str();
         if waited >= *limit_seconds {
-            let names: Vec<_> = active
-                .iter()
-                .map(|build| build.reference.as_str())
-                .collect();
-            let why = format!(
-                "{} build(s) still run on `{}` after {limit_seconds} s: {}",
-                active.len(),
-                node.container,
-                names.join(", ")
-            );
-            return Err(WorldError::Refused { why });
+            return Err(builds::still_run(on, &watch.blame(active), *limit_seconds));
         }
-        let what = format!("{} running build(s) on {}", active.len(), node.container);
-        world.wait(POLL_SECONDS, &what).await?;
-        waited += POLL_SECONDS;
+        let event = builds::awaited(on, active, waited, *limit_seconds);
+        world.pass_second(event).await?;
+        waited += 1;
     }
 }
 

@@ -158,8 +158,7 @@ impl ReadWorld for FakeWorld {
         let busy = self.busy.contains(&(host.clone(), container.clone()));
         let build = ActiveBuild {
             reference: "build".to_owned(),
-            since: None,
-            target: String::new(),
+            ..ActiveBuild::default()
         };
         Ok(busy.then_some(build).into_iter().collect())
     }

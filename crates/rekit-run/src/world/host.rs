@@ -5,6 +5,7 @@
 
 mod files;
 mod link;
+mod lock;
 mod programs;
 mod remains;
 mod signals;
@@ -17,6 +18,7 @@ pub use files::{
     read, read_text, resolved, save, status,
 };
 pub use link::linked_text;
+pub use lock::{FolderLock, lock_folder, lock_holder, nearest_folder};
 pub use programs::{Output, RunError, run};
 pub use remains::{Remains, Usage, mount_within, remains};
 pub use signals::ignores_hangup;

@@ -19,6 +19,7 @@ pub use facts::{
 pub use host::{SocketState, path_of};
 use rekit_core::{
     engine_cache::{EnginePlace, RunningContainer},
+    event::Event,
     folders::CacheFolder,
     inventory::ActiveBuild,
     mounts::{ArchivedMount, CacheMount},
@@ -155,6 +156,19 @@ pub trait ChangeWorld: ReadWorld {
         name: &ContainerName,
         timeout: u32,
     ) -> impl Future<Output = Answer<Stopped>>;
+    /// Asks a container to end and waits for it. It is never killed: one that still runs after `limit` seconds is refused.
+    fn end_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        limit: u32,
+    ) -> impl Future<Output = Answer<Stopped>>;
+    /// Cuts the builds that run on a node, as if each of their clients had given up; the daemon goes on.
+    fn cut_builds(
+        &mut self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> impl Future<Output = Answer<()>>;
     /// Removes a stopped container, keeping its named volumes.
     fn remove_container(
         &mut self,
@@ -204,6 +218,8 @@ pub trait ChangeWorld: ReadWorld {
     ) -> impl Future<Output = Answer<Vec<String>>>;
     /// Lets time pass, and says for what.
     fn wait(&mut self, seconds: u32, what: &str) -> impl Future<Output = Answer<()>>;
+    /// Lets a second of a longer wait pass, and tells of it.
+    fn pass_second(&mut self, why: Event) -> impl Future<Output = Answer<()>>;
     /// Writes a file in one atomic change, under the store's lock, if it still is as expected.
     fn write_file(
         &mut self,

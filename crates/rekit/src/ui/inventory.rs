@@ -16,6 +16,7 @@ pub(crate) fn inventory(inventory: &Inventory, style: &Style) -> String {
         machine(inventory),
         section("Engines", &ENGINES, engines(inventory), style),
         section("Builders", &BUILDERS, builders(inventory, style), style),
+        section("Builds that run", &RUNNING, running(inventory), style),
         section("Other daemons", &DAEMONS, daemons(inventory), style),
         section("Contexts", &CONTEXTS, contexts(inventory), style),
         section("Caches", &CACHES, caches(inventory), style),
@@ -238,6 +239,19 @@ fn node_cells(node: &NodeRecord) -> Row {
         Fact::Unreadable { .. } => "-".to_owned(),
     };
     vec![node.name.to_string(), status, version, cache]
+}
+
+const RUNNING: [&str; 2] = ["NODE", "BUILD"];
+
+fn running(inventory: &Inventory) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (_, _, _, node) in inventory.nodes() {
+        let daemon = node.daemon.known();
+        let active = daemon.and_then(|daemon| daemon.active.known());
+        let builds = active.into_iter().flatten();
+        rows.extend(builds.map(|build| vec![node.name.to_string(), build.told()]));
+    }
+    rows
 }
 
 const DAEMONS: [&str; 4] = ["KNOWN BY", "ADDRESS", "ROOT", "BUILDKIT"];

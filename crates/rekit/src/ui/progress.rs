@@ -5,13 +5,15 @@ use std::{cell::RefCell, time::Duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rekit_core::{
     event::Event,
+    inventory::ActiveBuild,
     next::Turn,
     plan::Plan,
     step::{Step, StepId},
+    undo::Outcome,
 };
 
 use super::{
-    style::{Style, Tone, bytes, clean},
+    style::{Style, Tone, bytes, clean, counted},
     words,
 };
 use crate::output::{self, Output};
@@ -41,6 +43,8 @@ struct Position {
     open: bool,
     /// The second of the wait that was told last.
     told: u64,
+    /// The builds that were told last.
+    awaited: String,
     last_error: Option<String>,
 }
 
@@ -95,23 +99,17 @@ impl<'a> Progress<'a> {
                 seconds,
                 limit,
             } => self.wait(what, *seconds, *limit),
+            Event::BuildsAwaited {
+                on,
+                builds,
+                seconds,
+                limit,
+            } => self.await_builds(on, builds, *seconds, *limit),
             Event::StepFinished {
                 step,
                 outcome,
                 milliseconds,
-            } => {
-                let told = words::outcome(outcome);
-                let told = if told.is_empty() {
-                    told
-                } else {
-                    format!("{told}, ")
-                };
-                let ok = self.style.paint(Tone::Good, "ok");
-                self.finish(
-                    *step,
-                    &format!("{ok} ({told}{})", words::seconds(*milliseconds)),
-                );
-            }
+            } => self.done(*step, outcome, *milliseconds),
             Event::StepAdopted { step } => self.finish(*step, "already so"),
             Event::Held { step, failed } => {
                 let held = self.style.paint(Tone::Care, "a person decides");
@@ -135,6 +133,18 @@ impl<'a> Progress<'a> {
         }
     }
 
+    fn done(&self, step: StepId, outcome: &Outcome, milliseconds: u64) {
+        let told = words::outcome(outcome);
+        let told = if told.is_empty() {
+            told
+        } else {
+            format!("{told}, ")
+        };
+        let ok = self.style.paint(Tone::Good, "ok");
+        let took = words::seconds(milliseconds);
+        self.finish(step, &format!("{ok} ({told}{took})"));
+    }
+
     fn begin(&self, step: StepId) {
         self.close();
         let name = self.named(step);
@@ -151,6 +161,7 @@ impl<'a> Progress<'a> {
         position.step = Some(step);
         position.open = true;
         position.told = 0;
+        position.awaited.clear();
     }
 
     fn finish(&self, step: StepId, end: &str) {
@@ -202,6 +213,26 @@ impl<'a> Progress<'a> {
             if due {
                 output::alarm(&format!("\n        {text} … "));
             }
+        }
+    }
+
+    /// Tells which builds are waited for: at once, when others run, and now and then.
+    fn await_builds(&self, on: &str, builds: &[ActiveBuild], seconds: u64, limit: u64) {
+        let count = counted(builds.len(), "build");
+        let told = clean(&ActiveBuild::all_told(builds));
+        let text = format!("waiting {seconds} of {limit} s for {count} on {on}: {told}");
+        self.detail(&text);
+        let due = {
+            let mut position = self.position.borrow_mut();
+            let due = position.awaited != told || seconds >= position.told + WAIT_TOLD;
+            if due {
+                position.told = seconds;
+                position.awaited = told;
+            }
+            due
+        };
+        if due && matches!(self.way, Way::Plain) {
+            output::alarm(&format!("\n        {text} … "));
         }
     }
 

@@ -3,6 +3,7 @@
 use rekit_core::{
     history::Parked,
     plan::{LeftOut, Purpose},
+    undo::Outcome,
 };
 
 use super::{
@@ -32,11 +33,28 @@ pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
     }
     points("Archives", outcomes.archives.iter().map(archive).collect());
     let left = |left: &LeftOut| format!("{}: {}", left.what, left.why);
+    points(
+        "Cut, as you allowed (`--cut-running-builds`)",
+        cut(outcomes),
+    );
     points("Not archived", outcomes.left_out.iter().map(left).collect());
     points("Proven", outcomes.proofs.clone());
     points("Fails still", decisions::no_better(&outcomes.decisions));
     points("What next", next(outcomes));
     text
+}
+
+/// Returns the builds that were cut.
+fn cut(outcomes: &Outcomes) -> Vec<String> {
+    let outcomes = outcomes
+        .steps
+        .iter()
+        .filter_map(|step| step.outcome.as_ref());
+    let cut = outcomes.filter_map(|outcome| match outcome {
+        Outcome::Drained { cut, .. } => Some(cut.clone()),
+        _ => None,
+    });
+    cut.flatten().collect()
 }
 
 fn archive(archive: &ArchivePlace) -> String {

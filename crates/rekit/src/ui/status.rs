@@ -1,10 +1,13 @@
 //! Where things stand, for a person.
 
 use rekit_core::{
+    fact::Fact,
     history::Probation,
+    inventory::ActiveBuild,
     next::{RunState, Turn},
     plan::Plan,
 };
+use rekit_run::running::BuildsOnNode;
 
 use super::{
     plan::section,
@@ -31,6 +34,13 @@ pub(crate) fn status(standing: &Standing, style: &Style) -> String {
         Some(run) => text.push_str(&open_run(run, style)),
         None => text.push_str("No run is open.\n"),
     }
+    let running = standing.running.iter().flat_map(builds);
+    text.push_str(&section(
+        "Builds that run now",
+        Tone::Heading,
+        running,
+        style,
+    ));
     let parked = standing.parked.iter().map(result::parked);
     text.push_str(&section(result::PARKED, Tone::Heading, parked, style));
     text.push_str(&section(
@@ -61,6 +71,21 @@ pub(crate) fn over(probation: &Probation, style: &Style) -> String {
     );
     style.paint(Tone::Care, &text)
         + " What is parked stays until you decide: `rekit finalize` or `rekit rollback`."
+}
+
+/// Returns the builds on a node, one line each.
+fn builds(node: &BuildsOnNode) -> Vec<String> {
+    match &node.builds {
+        Fact::Known(builds) => {
+            let told = builds.iter().map(ActiveBuild::told);
+            told.map(|told| format!("on {}: {told}", node.container))
+                .collect()
+        }
+        Fact::Unreadable { reason } => vec![format!(
+            "on {}: whether builds run cannot be told: {reason}",
+            node.container
+        )],
+    }
 }
 
 /// Returns where an open run stands.

@@ -27,11 +27,14 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             .collect::<Vec<_>>()
             .join(", "),
         Outcome::Drained { cut, .. } if !cut.is_empty() => {
-            format!("{} cut", counted(cut.len(), "build"))
+            let count = counted(cut.len(), "build");
+            clean(&format!("{count} cut: {}", cut.join("; ")))
         }
         Outcome::Drained { .. } => "no build runs".to_owned(),
         Outcome::Stopped { clean: true, .. } => "ended by itself".to_owned(),
-        Outcome::Stopped { exit_code, .. } => format!("ended with exit code {exit_code}"),
+        Outcome::Stopped { exit_code, .. } => {
+            format!("was killed, exit code {exit_code}: its state is as after a crash")
+        }
         Outcome::Archived {
             files,
             bytes: size,

@@ -55,6 +55,11 @@ pub(crate) struct Aims {
     /// For a disk that has no room for archives.
     #[arg(long, value_name = "BUILDER|VOLUME")]
     without_cache_backup: Vec<String>,
+    /// Leave this node of a builder as it is, and renew the builder's other nodes (repeatable)
+    ///
+    /// For a node whose engine does not answer now: it stays in the builder's record as it is.
+    #[arg(long, value_name = "NODE")]
+    without_node: Vec<String>,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
@@ -87,6 +92,7 @@ pub(crate) async fn reinstall(call: &Call<'_>, aims: &Aims) -> Result<(Plan, Roo
         images: Vec::new(),
         decided_by_hand: aims.no_auto_rollback,
         given_up: aims.without_cache_backup.clone(),
+        without_nodes: aims.without_node.clone(),
     };
     let session = call.silent();
     let planned = session.plan_reinstall(&inventory, &goal, &wishes);

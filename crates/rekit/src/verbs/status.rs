@@ -8,7 +8,7 @@ use crate::{
     ui,
 };
 
-pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     let session = call.silent();
     let at_work = call.is_at_work();
     let open = session.open_run()?;
@@ -39,10 +39,15 @@ pub(crate) fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     };
+    let running = match &open {
+        Some(open) => call.looking(session.builds_around(open)).await?,
+        None => Vec::new(),
+    };
     let standing = Standing {
         generation: history.current(),
         at_work,
         open_run: open.as_ref().map(open_run),
+        running,
         parked,
         probation: history.probation(),
         next,

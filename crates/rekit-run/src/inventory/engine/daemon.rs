@@ -100,27 +100,25 @@ async fn history(control: &Control, limit: Duration) -> Fact<HistorySummary> {
 
 async fn active(control: &Control, limit: Duration) -> Fact<Vec<ActiveBuild>> {
     let builds = control.active_builds(limit).await;
-    fact(builds.map(|builds| {
-        builds
-            .into_iter()
-            .map(|build| ActiveBuild {
-                target: target(&build),
-                since: build.created.and_then(timestamp),
-                reference: build.reference.0,
-            })
-            .collect()
-    }))
+    fact(builds.map(|builds| builds.into_iter().map(active_build).collect()))
 }
 
-/// Says what a build builds: its target and context. Build arguments stay out: they may be secrets.
-fn target(build: &BuildRecord) -> String {
-    let parts: Vec<String> = ["target", "context", "filename"]
-        .iter()
-        .filter_map(|name| build.options.get(*name))
-        .filter(|value| !value.is_empty())
-        .map(|value| mask::text(value))
-        .collect();
-    parts.join(" ")
+/// Says what a daemon knows of a build. Build arguments stay out: they may be secrets.
+pub(crate) fn active_build(build: BuildRecord) -> ActiveBuild {
+    let option = |name: &str| {
+        let value = build.options.get(name);
+        value
+            .filter(|value| !value.is_empty())
+            .map(|value| mask::text(value))
+    };
+    ActiveBuild {
+        target: option("target").unwrap_or_default(),
+        context: option("context").or_else(|| option("vcs:source")),
+        dockerfile: option("filename"),
+        user: None,
+        since: build.created.and_then(timestamp),
+        reference: build.reference.0,
+    }
 }
 
 fn timestamp(time: SystemTime) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 use rekit_core::{
     engine_cache::EnginePlace,
+    event::Event,
     folders::CacheFolder,
     mounts::{ArchivedMount, CacheMount},
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, Platform, VolumeName},
@@ -105,6 +106,21 @@ impl ChangeWorld for FakeWorld {
         })
     }
 
+    async fn end_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        limit: u32,
+    ) -> Answer<Stopped> {
+        self.stop_container(host, name, limit).await
+    }
+
+    async fn cut_builds(&mut self, host: &HostId, container: &ContainerName) -> Answer<()> {
+        self.step()?;
+        self.busy.remove(&(host.clone(), container.clone()));
+        Ok(())
+    }
+
     async fn remove_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
         self.step()?;
         self.containers.remove(&(host.clone(), name.clone()));
@@ -181,6 +197,10 @@ impl ChangeWorld for FakeWorld {
     }
 
     async fn wait(&mut self, _seconds: u32, _what: &str) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn pass_second(&mut self, _why: Event) -> Answer<()> {
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! Containers and volumes through the Engine API. What is done already is success.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use rekit_buildkit::{ApiError, Engine, RestartPolicy};
 use rekit_core::name::{ContainerName, ImageRef, VolumeName};
@@ -10,6 +13,8 @@ use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, 
 
 /// The exit code of a process that was killed.
 pub(super) const KILLED: i64 = 137;
+/// How often a container that was asked to end is looked at.
+const POLL: Duration = Duration::from_millis(100);
 
 /// What makes a volume again. The local driver's options hold no secret in practice, yet they are foreign, so this is only stored as a blob.
 #[derive(Serialize, Deserialize)]
@@ -162,6 +167,34 @@ pub(super) async fn stop(engine: &Engine, name: &ContainerName, timeout: u32) ->
         exit_code,
         clean: exit_code != KILLED,
     })
+}
+
+/// Asks a container to end and waits for it; it is never killed.
+pub(super) async fn end(engine: &Engine, name: &ContainerName, limit: u32) -> Answer<Stopped> {
+    let what = format!("container `{name}` cannot be stopped");
+    match engine.container_kill(name.as_str(), "SIGTERM").await {
+        Err(error) if !error.is_conflict() => return Err(WorldError::failed(what, error)),
+        _ => {} // One that does not run any more is fine.
+    }
+    let began = Instant::now();
+    loop {
+        let found = engine.container_inspect(name.as_str()).await;
+        let (detail, _) = found.map_err(failed(what.clone()))?;
+        if !detail.state.running && !detail.state.restarting {
+            let exit_code = detail.state.exit_code;
+            let clean = exit_code != KILLED;
+            return Ok(Stopped { exit_code, clean });
+        }
+        let seconds = began.elapsed().as_secs();
+        if seconds >= u64::from(limit) {
+            let why = format!(
+                "the daemon in `{name}` was asked to end {limit} s ago and still runs. It was not killed: that may tear its cache. \
+                 `docker kill {name}` ends it all the same; its archive is then one of a crash, and says so"
+            );
+            return Err(WorldError::Refused { why });
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 pub(super) async fn remove_container(engine: &Engine, name: &ContainerName) -> Answer<()> {

@@ -121,8 +121,9 @@ pub(super) async fn builds(world: &RealWorld<'_>, place: &EnginePlace) -> Answer
         let active = control.active_builds(ControlTimeouts::LOOK).await;
         let what = || format!("the builds on engine `{}` cannot be listed", place.host);
         let active = active.map_err(|error| WorldError::failed(what(), error))?;
-        builds.extend(active.into_iter().map(proof::active_build));
+        builds.extend(active.into_iter().map(inventory::active_build));
     }
+    inventory::name_builds(&mut builds, &world.surroundings);
     Ok(builds)
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod archive;
+mod builds;
 pub mod canary;
 mod channel;
 mod configuration;
@@ -185,7 +186,7 @@ impl ReadWorld for RealWorld<'_> {
         host: &HostId,
         container: &ContainerName,
     ) -> Answer<Vec<ActiveBuild>> {
-        proof::active_builds(self.engine(host).await?, container).await
+        builds::active(self, host, container).await
     }
 
     async fn file(&self, path: &HostPath) -> Answer<FileState> {
@@ -304,6 +305,19 @@ impl ChangeWorld for RealWorld<'_> {
         engine::stop(&self.engine(host).await?, name, timeout).await
     }
 
+    async fn end_container(
+        &mut self,
+        host: &HostId,
+        name: &ContainerName,
+        limit: u32,
+    ) -> Answer<Stopped> {
+        engine::end(&self.engine(host).await?, name, limit).await
+    }
+
+    async fn cut_builds(&mut self, host: &HostId, container: &ContainerName) -> Answer<()> {
+        builds::cut(&self.engine(host).await?, container).await
+    }
+
     async fn remove_container(&mut self, host: &HostId, name: &ContainerName) -> Answer<()> {
         engine::remove_container(&self.engine(host).await?, name).await
     }
@@ -372,6 +386,15 @@ impl ChangeWorld for RealWorld<'_> {
             if (self.interrupt)() {
                 return Err(WorldError::Interrupted);
             }
+        }
+        Ok(())
+    }
+
+    async fn pass_second(&mut self, why: Event) -> Answer<()> {
+        (self.listener)(why);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if (self.interrupt)() {
+            return Err(WorldError::Interrupted);
         }
         Ok(())
     }

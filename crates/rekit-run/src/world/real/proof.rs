@@ -9,7 +9,6 @@ use rekit_buildkit::{
 use rekit_core::{
     event::Event,
     fact::chain,
-    inventory::ActiveBuild,
     name::{ContainerName, Platform},
     step::Claim,
 };
@@ -17,7 +16,7 @@ use rekit_core::{
 use super::{Answer, RealWorld, WorldError, front_end};
 
 /// How long one connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a new daemon may take to answer.
 const READY: Duration = Duration::from_mins(1);
 /// How long one probe may take; emulated ones are slow on a loaded machine.
@@ -44,30 +43,6 @@ pub(super) async fn connect(engine: Engine, container: Option<&ContainerName>) -
         ),
     };
     daemon.connect(CONNECT).await.map_err(failed(what))
-}
-
-pub(super) async fn active_builds(
-    engine: Engine,
-    container: &ContainerName,
-) -> Answer<Vec<ActiveBuild>> {
-    let control = connect(engine, Some(container)).await?;
-    let active = control
-        .active_builds(CONNECT)
-        .await
-        .map_err(failed(format!(
-            "the builds in `{container}` cannot be listed"
-        )))?;
-    Ok(active.into_iter().map(active_build).collect())
-}
-
-pub(super) fn active_build(record: rekit_buildkit::BuildRecord) -> ActiveBuild {
-    ActiveBuild {
-        since: record
-            .created
-            .and_then(|time| jiff::Timestamp::try_from(time).ok()),
-        reference: record.reference.0,
-        target: String::new(),
-    }
 }
 
 pub(super) async fn wait_ready(engine: &Engine, container: &ContainerName) -> Answer<String> {

@@ -74,10 +74,13 @@ impl Answer {
         self
     }
 
-    /// Fails unless `text` was printed.
+    /// Fails unless `text` was printed, on one line or wrapped.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.text().contains(text), "no `{text}` in\n{self}");
+        let said = self.text();
+        let words: Vec<_> = said.split_whitespace().collect();
+        let is_said = said.contains(text) || words.join(" ").contains(text);
+        assert!(is_said, "no `{text}` in\n{self}");
         self
     }
 

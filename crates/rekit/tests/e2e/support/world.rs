@@ -5,7 +5,7 @@ use rekit_core::inventory::{ConfigVerdict, Inventory};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Every fact that must be as it was when rekit has gone back.
@@ -29,6 +29,20 @@ impl Machine {
         files.push(self.context(&self.planted.foreign.context));
         let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
         self.lab.fingerprint(&files).unwrap()
+    }
+
+    /// Returns all that is on the machine beside BuildKit, its files and rekit's own: what [`foreign`](Self::foreign) tells, every file of
+    /// the home, of the lab's programs and of `/etc/docker`.
+    pub(crate) fn everything_else(&self) -> World {
+        let home = self.lab.home();
+        let mut files = vec![PathBuf::from("/etc/docker"), self.lab.root().join("bin")];
+        files.extend(entries(&home, &[".docker", ".config", ".local", ".cache"]));
+        files.extend(entries(&home.join(".docker"), &["buildx", "contexts"]));
+        files.extend(entries(&home.join(".config"), &["buildkit"]));
+        let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+        let mut world = self.foreign();
+        world.extend(self.lab.fingerprint(&files).unwrap());
+        world
     }
 
     /// Returns the foreign world and everything of BuildKit's: the store (without what buildx itself rewrites all the time), contexts,
@@ -103,6 +117,16 @@ impl Machine {
             })
             .unwrap_or_else(|| panic!("no context `{name}`"))
     }
+}
+
+/// Lists a folder without some of its entries.
+fn entries(folder: &Path, without: &[&str]) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let entries = entries.map(|entry| entry.unwrap());
+    let wanted = entries.filter(|entry| !without.iter().any(|name| entry.file_name() == *name));
+    wanted.map(|entry| entry.path()).collect()
 }
 
 /// Returns what is gone, new or different, one line each.

@@ -1,0 +1,49 @@
+//! Builds that run on a node: which they are, and how they are cut.
+
+use rekit_buildkit::{Engine, ExecLimit, ExecSpec};
+use rekit_core::{
+    inventory::ActiveBuild,
+    name::{ContainerName, HostId},
+};
+
+use super::{Answer, RealWorld, WorldError, proof};
+use crate::inventory;
+
+/// Ends the program through which each client speaks to the daemon in a node's container: the daemon gives up the build of a client that is
+/// gone. Made of what the smallest shell has; the zeros between the words of a command line fall away.
+const END_CLIENTS: &str = r#"for p in /proc/[0-9]*; do c=$(cat "$p/cmdline" 2>/dev/null) || continue
+case $c in buildctl*dial-stdio*|/*/buildctl*dial-stdio*) kill "${p#/proc/}" ;; esac; done; true"#;
+
+pub(super) async fn active(
+    world: &RealWorld<'_>,
+    host: &HostId,
+    container: &ContainerName,
+) -> Answer<Vec<ActiveBuild>> {
+    let control = proof::connect(world.engine(host).await?, Some(container)).await?;
+    let what = format!("the builds in `{container}` cannot be listed");
+    let active = control.active_builds(proof::CONNECT).await;
+    let active = active.map_err(proof::failed(what))?;
+    let mut builds: Vec<_> = active.into_iter().map(inventory::active_build).collect();
+    inventory::name_builds(&mut builds, &world.surroundings);
+    Ok(builds)
+}
+
+/// Ends the connections of all clients. A signal to the daemon would not do: it waits for its builds, and a killed one leaves its databases open.
+pub(super) async fn cut(engine: &Engine, container: &ContainerName) -> Answer<()> {
+    let what = || format!("the builds in `{container}` cannot be cut");
+    let spec = ExecSpec::new(["sh", "-c", END_CLIENTS]);
+    let ended = engine.exec(container.as_str(), &spec, &[], ExecLimit::default());
+    let ended = ended
+        .await
+        .map_err(|error| WorldError::failed(what(), error))?;
+    if ended.exit_code == 0 {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    let why = format!(
+        "{}: its shell ends with code {}: {said}",
+        what(),
+        ended.exit_code
+    );
+    Err(WorldError::Refused { why })
+}
