@@ -10,6 +10,7 @@ use crate::{
     inventory::{Engine, HostContainer, HostVolume, Inventory},
     name::{ArchiveId, ContainerName, HostId, HostPath, NameError, NodeName, RunId},
     plan::{Choice, LeftOut, Plan, Purpose},
+    standalone::{ProcessIdentity, StandalonePlace},
     step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
 };
 
@@ -35,6 +36,16 @@ impl Patience {
             grace_seconds: goal.grace_seconds.unwrap_or(GRACE_SECONDS),
             limit_seconds: goal.limit_seconds.unwrap_or(LIMIT_SECONDS),
             cut,
+        }
+    }
+
+    /// Returns the step that ends a standalone daemon once no build runs on it.
+    pub fn stop_daemon(self, daemon: &StandalonePlace, process: ProcessIdentity) -> Action {
+        Action::StopDaemon {
+            daemon: daemon.clone(),
+            process,
+            limit_seconds: self.limit_seconds,
+            cut: self.cut,
         }
     }
 

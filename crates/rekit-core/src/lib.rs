@@ -29,5 +29,6 @@ pub mod retention;
 pub mod rollback;
 pub mod sheet;
 pub mod socket;
+pub mod standalone;
 pub mod step;
 pub mod undo;

@@ -1,5 +1,7 @@
 //! Plans the way back to a closed generation: the journalled undos of the runs since, latest first, as steps of a new plan.
 
+mod standalone;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -98,6 +100,15 @@ impl WayBack<'_> {
                 was,
                 made,
             } => self.file(path, store.as_ref(), was.as_ref(), made.as_ref())?,
+            Undo::StopDaemon { daemon } => self.stop_daemon(daemon),
+            Undo::StartDaemon { daemon, script, .. } => self.start_daemon(daemon, script.as_ref()),
+            Undo::UnparkState {
+                parked,
+                root,
+                renewed,
+            } => self.unpark_state(parked, root, *renewed),
+            Undo::ParkState { root, parked } => self.park_state(root, parked),
+            Undo::RestoreState { folder, source } => self.restore_state(folder, source),
             Undo::RestoreTree { path, store, blob } => {
                 let action = Action::RestoreTree {
                     path: path.clone(),

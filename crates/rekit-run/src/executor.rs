@@ -5,14 +5,15 @@ use rekit_core::{
     event::Event,
     fact::chain,
     mask,
-    next::{Do, Entry, RunEnd, RunState, Turn},
+    next::{Do, Entry, RunEnd, RunState, Stage, Turn},
+    standalone::Launch,
     step::{Action, BootState, StateSource, Step, StepId},
-    undo::Outcome,
+    undo::{Outcome, Undo},
 };
 
 use crate::{
     journal::{Journal, JournalError},
-    steps::{self, Scene},
+    steps::{self, Scene, StoppedDaemon},
     world::{ChangeWorld, Labels, WorldError},
 };
 
@@ -311,6 +312,11 @@ impl<'a> Run<'a> {
             archive,
             ..
         }
+        | Action::RemoveState {
+            verified_by,
+            archive,
+            ..
+        }
         | Action::RestoreEngine {
             verified_by,
             before: archive,
@@ -388,15 +394,63 @@ impl<'a> Run<'a> {
             stage: self.state.stage(id),
             labels,
             source: self.source(action),
+            stopped: self.stopped(action),
         }
     }
 
-    /// Returns the archived state that a node begins with; `None` also for one that is not proven yet.
-    fn source(&self, action: &Action) -> Option<StateSource> {
-        let Action::BootNode { state, .. } = action else {
+    /// Returns what the stop of a standalone daemon left for its start.
+    fn stopped(&self, action: &Action) -> Option<StoppedDaemon> {
+        let Action::StartDaemon { launch, .. } = action else {
             return None;
         };
-        match state.as_ref()? {
+        match launch {
+            Launch::Service {} => self.stop_before(action),
+            Launch::AsKept { script } => Some(StoppedDaemon {
+                script: Some(script.clone()),
+                ..self.stop_before(action).unwrap_or_default()
+            }),
+            Launch::AsStopped { step } => Some(self.left_by(*step)),
+        }
+    }
+
+    /// Returns what the last stop of the same daemon in this plan left.
+    fn stop_before(&self, start: &Action) -> Option<StoppedDaemon> {
+        let Action::StartDaemon { daemon, .. } = start else {
+            return None;
+        };
+        let is_stop = |step: &&Step| matches!(&step.action, Action::StopDaemon { daemon: it, .. } if it.root == daemon.root);
+        let stop = self.plan.plan().steps.iter().rfind(is_stop)?;
+        Some(self.left_by(stop.id))
+    }
+
+    fn left_by(&self, stop: StepId) -> StoppedDaemon {
+        match self.state.stage(stop) {
+            Stage::Finished(
+                Undo::StartDaemon { script, .. },
+                Outcome::DaemonStopped { at, .. },
+            ) => StoppedDaemon {
+                script: script.clone(),
+                at: *at,
+            },
+            _ => StoppedDaemon::default(),
+        }
+    }
+
+    /// Returns the archived state that a node begins with, or that holds what a step removes; `None` also for one that is not proven yet.
+    fn source(&self, action: &Action) -> Option<StateSource> {
+        let state = match action {
+            Action::BootNode { state, .. } => state.clone()?,
+            Action::RemoveState {
+                archive,
+                verified_by,
+                ..
+            } => BootState::Copied {
+                archive: archive.clone(),
+                verified_by: *verified_by,
+            },
+            _ => return None,
+        };
+        match &state {
             BootState::Archived { source } => Some(source.clone()),
             BootState::Copied {
                 archive,

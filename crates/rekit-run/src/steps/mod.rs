@@ -11,6 +11,7 @@ mod mounts;
 mod node;
 mod removal;
 mod socket;
+mod standalone;
 mod tree;
 mod undo;
 mod wait;
@@ -22,7 +23,7 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-pub use self::undo::undo;
+pub use self::{standalone::StoppedDaemon, undo::undo};
 use crate::{
     journal::{Journal, JournalError},
     world::{ChangeWorld, Labels, ReadWorld, WorldError},
@@ -39,6 +40,8 @@ pub struct Scene<'a> {
     pub labels: Labels,
     /// The archived state that a node begins with, as the plan names it or as this run proved it.
     pub source: Option<StateSource>,
+    /// What the stop of the daemon left that the step starts.
+    pub stopped: Option<StoppedDaemon>,
 }
 
 impl Scene<'_> {
@@ -108,6 +111,23 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             engine::observe_archive(archive, engine, scene, world).await
         }
         Action::RestoreEngine { engine, .. } => engine::observe_restore(engine, scene, world).await,
+        Action::StopDaemon {
+            daemon, process, ..
+        } => standalone::observe_stop(daemon, *process, scene, world).await,
+        Action::StartDaemon { daemon, .. } => standalone::observe_start(daemon, scene, world).await,
+        Action::ProbeDaemon { daemon, .. } => standalone::observe_probe(daemon, world).await,
+        Action::ParkState {
+            root: from,
+            parked: to,
+            ..
+        }
+        | Action::UnparkState {
+            parked: from,
+            root: to,
+        } => standalone::observe_move(from, to, scene, world).await,
+        Action::RemoveState { folder, .. } => {
+            standalone::observe_removal(folder, scene, world).await
+        }
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
         Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
@@ -167,6 +187,11 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::RestoreFolder { source, folder } => {
             folder::prepare_restore(source, folder, world).await
         }
+        Action::StopDaemon { .. }
+        | Action::StartDaemon { .. }
+        | Action::ParkState { .. }
+        | Action::UnparkState { .. }
+        | Action::RemoveState { .. } => standalone::prepare_undo(scene, world, journal).await,
         Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
         Action::RemoveVolume {
             volume, archive, ..
@@ -195,6 +220,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         // An image more does no harm.
         Action::LoadImage { .. }
         | Action::ProbeNode { .. }
+        | Action::ProbeDaemon { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => Ok(Undo::Nothing {}),
@@ -284,6 +310,12 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             engine::restore(source, engine, world).await
         }
         Action::RestoreFolder { source, folder } => folder::restore(source, folder, world).await,
+        Action::StopDaemon { .. }
+        | Action::StartDaemon { .. }
+        | Action::ProbeDaemon { .. }
+        | Action::ParkState { .. }
+        | Action::UnparkState { .. }
+        | Action::RemoveState { .. } => standalone::effect(scene, world, journal).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
         Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
@@ -385,6 +417,13 @@ pub async fn moved<W: ReadWorld>(
         if let Some(node) = node::guard(&step.action)
             && matches!(node.identity, rekit_core::step::Identity::Id { .. })
             && let Err(Observed::Foreign(what)) = same_container(node, world).await?
+        {
+            moved.push(format!("step {}: {what}", step.id));
+        }
+        if let Action::StopDaemon {
+            daemon, process, ..
+        } = &step.action
+            && let Some(what) = standalone::same_daemon(daemon, *process, world).await?
         {
             moved.push(format!("step {}: {what}", step.id));
         }

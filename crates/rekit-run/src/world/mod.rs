@@ -8,6 +8,7 @@ mod facts;
 pub mod fake;
 pub mod host;
 pub mod real;
+mod standalone;
 
 use std::future::Future;
 
@@ -26,11 +27,12 @@ use rekit_core::{
     socket::DeadSocket,
     step::{BuildPlace, Claim, FileState, NodePlace, StateSource},
 };
+pub use standalone::{ChangeStandalone, DaemonAnswer, DaemonEnd, ReadStandalone};
 
 type Answer<T> = Result<T, WorldError>;
 
 /// Looks, and changes nothing.
-pub trait ReadWorld {
+pub trait ReadWorld: ReadStandalone {
     /// Returns a container, `None` if there is none of this name.
     fn container(
         &self,
@@ -103,7 +105,7 @@ pub trait ReadWorld {
 }
 
 /// Changes the world. Every method may be called twice: what is done already is success.
-pub trait ChangeWorld: ReadWorld {
+pub trait ChangeWorld: ReadWorld + ChangeStandalone {
     /// Makes an empty volume.
     fn create_volume(
         &mut self,

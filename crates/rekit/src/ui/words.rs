@@ -16,18 +16,30 @@ pub(crate) fn step(step: &Step) -> String {
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done {} => String::new(),
-        Outcome::Booted { version } => format!("BuildKit {version}"),
+        Outcome::DaemonStarted {
+            version,
+            silent_milliseconds: Some(silent),
+        } => format!(
+            "BuildKit {version}; nobody answered for {}",
+            seconds(*silent)
+        ),
+        Outcome::Booted { version } | Outcome::DaemonStarted { version, .. } => {
+            format!("BuildKit {version}")
+        }
         Outcome::Probed { platforms } => platforms
             .iter()
             .map(|(platform, milliseconds)| format!("{platform} in {}", seconds(*milliseconds)))
             .collect::<Vec<_>>()
             .join(", "),
-        Outcome::Drained { cut, .. } if !cut.is_empty() => {
+        Outcome::Drained { cut, .. } | Outcome::DaemonStopped { cut, .. } if !cut.is_empty() => {
             format!("{} cut", counted(cut.len(), "build"))
         }
         Outcome::Drained { .. } => "no build runs".to_owned(),
-        Outcome::Stopped { clean: true, .. } => "ended by itself".to_owned(),
+        Outcome::Stopped { clean: true, .. } | Outcome::DaemonStopped { clean: true, .. } => {
+            "ended by itself".to_owned()
+        }
         Outcome::Stopped { exit_code, .. } => format!("ended with exit code {exit_code}"),
+        Outcome::DaemonStopped { .. } => "ended, its databases not closed".to_owned(),
         Outcome::Archived {
             files,
             bytes: size,
@@ -70,6 +82,16 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             counted(mounts.len(), "cache mount")
         ),
         Action::Park { node } => format!("container {} is parked: stopped, kept", node.container),
+        Action::StartDaemon { daemon, .. } => {
+            format!("daemon at {} was started anew", daemon.address)
+        }
+        Action::ParkState { root, parked, .. } => {
+            format!("state {root} is parked as {parked}: kept as it was")
+        }
+        Action::UnparkState { root, .. } => format!("state {root} is back, as warm as it was"),
+        Action::RemoveState {
+            folder, archive, ..
+        } => format!("state {folder} was removed; archive {archive} holds it"),
         Action::RemoveContainer { node } => format!("container {} was removed", node.container),
         Action::RemoveVolume {
             volume, archive, ..
@@ -108,6 +130,8 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         }
         Action::SaveConfiguration { .. }
         | Action::ProbeNode { .. }
+        | Action::StopDaemon { .. }
+        | Action::ProbeDaemon { .. }
         | Action::Drain { .. }
         | Action::StopNode { .. }
         | Action::ArchiveState { .. }

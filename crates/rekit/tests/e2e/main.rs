@@ -22,6 +22,7 @@ mod mounts;
 mod pieces;
 mod reinstall;
 mod rollback;
+mod standalone;
 mod story;
 mod support;
 mod without_root;

@@ -23,6 +23,7 @@ mod node;
 mod proof;
 mod rehearsal;
 mod script;
+mod standalone;
 mod tree;
 
 use std::{
