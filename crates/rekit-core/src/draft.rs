@@ -39,13 +39,14 @@ impl Patience {
         }
     }
 
-    /// Returns the step that ends a standalone daemon once no build runs on it.
+    /// Returns the step that ends a standalone daemon once no build runs on it. Its builds are never cut: told to end, it waits for them itself,
+    /// and there is no engine that would kill it.
     pub fn stop_daemon(self, daemon: &StandalonePlace, process: ProcessIdentity) -> Action {
         Action::StopDaemon {
             daemon: daemon.clone(),
             process,
             limit_seconds: self.limit_seconds,
-            cut: self.cut,
+            cut: false,
         }
     }
 

@@ -75,6 +75,11 @@ impl Reinstall<'_> {
                 let why = "a daemon that is renewed in place begins empty; what it had is parked beside it";
                 self.draft.leave_out(what, why);
             }
+            if self.wishes.cut_running_builds {
+                let what = format!("builds that run on the daemon at {}", place.address);
+                let why = "they are waited for, not cut: a standalone daemon that is told to end waits for them too";
+                self.draft.leave_out(what, why);
+            }
             self.announce(&place);
             let why =
                 "a daemon that runs on it goes on; what changes until its end is archived after it";
