@@ -10,6 +10,7 @@ use crate::{
     name::{ArchiveId, BlobId, ContainerName, Digest, HostId, HostPath, VolumeName},
     plan::Plan,
     socket::DeadSocket,
+    standalone,
     step::{Kept, NodePlace},
     undo::Undo,
 };
@@ -95,6 +96,14 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
         Undo::RestoreEngine { engine, archive } => {
             restore_engine(engine, &archive_path(plan, archive))
         }
+        Undo::StartDaemon { daemon, script, .. } => {
+            let script = script.as_ref().map(|script| blob_path(home, script));
+            standalone::start(daemon, script.as_ref())
+        }
+        Undo::StopDaemon { daemon } => standalone::stop(daemon),
+        Undo::UnparkState { parked, root, .. } => standalone::unpark(parked, root),
+        Undo::ParkState { root, parked } => standalone::park(root, parked),
+        Undo::RestoreState { folder, source } => standalone::restore(folder, &source.archive),
         Undo::EmptyFolder {
             path,
             source,
@@ -397,7 +406,7 @@ fn archive_path(plan: &Plan, archive: &ArchiveId) -> HostPath {
 }
 
 /// Returns a word as a shell takes it, whatever is in it.
-fn quoted(word: &dyn std::fmt::Display) -> String {
+pub(crate) fn quoted(word: &dyn std::fmt::Display) -> String {
     format!("'{}'", word.to_string().replace('\'', r"'\''"))
 }
 

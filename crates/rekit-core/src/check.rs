@@ -104,6 +104,22 @@ pub enum PlanFault {
         /// The step.
         step: StepId,
     },
+    /// A state that is moved while its daemon runs.
+    #[error("step {step} `{kind}` moves `{root}`, but no earlier step stops its daemon")]
+    DaemonRuns {
+        /// The step.
+        step: StepId,
+        /// Its kind.
+        kind: &'static str,
+        /// The state.
+        root: crate::name::HostPath,
+    },
+    /// A stop of a standalone daemon that no later step starts.
+    #[error("step {step} stops a daemon, but no later step starts it")]
+    DaemonStays {
+        /// The step.
+        step: StepId,
+    },
     /// A node that is made twice.
     #[error("step {step} makes node `{node}` a second time")]
     Twice {
@@ -152,6 +168,7 @@ pub fn check(plan: Plan) -> Result<CheckedPlan, Vec<PlanFault>> {
     check_switches(&plan.steps, &mut faults);
     check_engines(&plan.steps, &mut faults);
     check_decisions(&plan.steps, &mut faults);
+    faults.extend(crate::standalone::faults(&plan.steps));
     if faults.is_empty() {
         Ok(CheckedPlan(plan))
     } else {
@@ -212,6 +229,11 @@ fn relied_on(action: &Action) -> Option<(&ArchiveId, StepId)> {
             ..
         }
         | Action::RemoveVolume {
+            archive,
+            verified_by,
+            ..
+        }
+        | Action::RemoveState {
             archive,
             verified_by,
             ..

@@ -10,6 +10,7 @@ use crate::{
     inventory::{Engine, HostContainer, HostVolume, Inventory},
     name::{ArchiveId, ContainerName, HostId, HostPath, NameError, NodeName, RunId},
     plan::{Choice, LeftOut, Plan, Purpose},
+    standalone::{ProcessIdentity, StandalonePlace},
     step::{Action, FileState, Identity, NodePlace, Step, StepId, VolumePlace},
 };
 
@@ -37,6 +38,17 @@ impl Patience {
             limit_seconds: goal.limit_seconds.unwrap_or(LIMIT_SECONDS),
             stop_seconds: goal.stop_seconds.unwrap_or(STOP_SECONDS),
             cut,
+        }
+    }
+
+    /// Returns the step that ends a standalone daemon once no build runs on it. Its builds are never cut: told to end, it waits for them itself,
+    /// and there is no engine that would kill it.
+    pub fn stop_daemon(self, daemon: &StandalonePlace, process: ProcessIdentity) -> Action {
+        Action::StopDaemon {
+            daemon: daemon.clone(),
+            process,
+            limit_seconds: self.limit_seconds,
+            cut: false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Plans the end of the probation: every archive is read back once more, and only then the first parked thing goes.
 
+mod states;
+
 use crate::{
     draft::{Draft, Ground, volume_place},
     history::Parked,
@@ -22,8 +24,15 @@ pub fn plan(ground: &Ground<'_>, parked: &[Parked]) -> Plan {
         .iter()
         .filter_map(|item| prove(ground, &mut draft, item))
         .collect();
+    let states: Vec<_> = parked
+        .iter()
+        .filter_map(|item| states::prove(ground, &mut draft, item))
+        .collect();
     for removal in proven {
         remove(ground, &mut draft, removal);
+    }
+    for removal in states {
+        states::remove(&mut draft, removal);
     }
     draft.finish()
 }

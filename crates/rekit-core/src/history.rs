@@ -1,5 +1,7 @@
 //! What earlier runs left: generations, parked nodes, archives. Derived from plans and journals, stored nowhere else.
 
+mod states;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fact::Fact,
     inventory::{HostContainer, Inventory},
-    name::{ArchiveId, ContainerName, HostId, NodeName, VolumeName},
+    name::{ArchiveId, ContainerName, HostId, HostPath, NodeName, VolumeName},
     next::{RunEnd, RunState, Stage},
     plan::{Plan, Purpose},
     step::{Action, Identity, NodePlace, Step, VolumePlace},
     undo::Undo,
 };
+
+use states::States;
 
 /// A run that is over or open, as the journal has it.
 #[derive(Clone, Debug)]
@@ -81,6 +85,9 @@ pub struct Parked {
     pub node: Option<NodePlace>,
     /// Its state volume.
     pub volume: Option<VolumePlace>,
+    /// The state of a standalone daemon, where it is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<HostPath>,
     /// The archive of its stopped state, where there is one that is newer than its last start.
     pub archive: Option<ArchiveId>,
     /// The generation that it belonged to.
@@ -199,6 +206,7 @@ impl History {
         for run in self.runs.iter().filter(changes) {
             for step in run.done_steps() {
                 now.take_in(step, &run.plan);
+                now.states.take_in(step, &run.plan);
             }
         }
         // A volume that no builder named belongs to its generation: while that is in force, it is no more parked than the rest.
@@ -217,6 +225,7 @@ struct Shelf {
     archives: BTreeMap<(HostId, VolumeName), (VolumePlace, ArchiveId)>,
     /// The generations of nodes that were removed, for when they come back.
     removed: BTreeMap<(HostId, ContainerName), u32>,
+    states: States,
 }
 
 impl Shelf {
@@ -290,6 +299,7 @@ impl Shelf {
             Parked {
                 node: Some(node),
                 volume,
+                folder: None,
                 archive,
                 generation,
             }
@@ -299,11 +309,12 @@ impl Shelf {
             Parked {
                 node: None,
                 volume: Some(volume.clone()),
+                folder: None,
                 archive,
                 generation: *generation,
             }
         });
-        nodes.chain(orphans).collect()
+        nodes.chain(orphans).chain(self.states.parked()).collect()
     }
 }
 

@@ -32,5 +32,6 @@ pub mod rollback;
 pub mod running;
 pub mod sheet;
 pub mod socket;
+pub mod standalone;
 pub mod step;
 pub mod undo;

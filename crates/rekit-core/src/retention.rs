@@ -148,6 +148,7 @@ fn named_by_action(action: &Action, plan: &Plan, folder: &HostPath) -> Option<Ar
     match action {
         Action::VerifyArchive { archive }
         | Action::RemoveVolume { archive, .. }
+        | Action::RemoveState { archive, .. }
         | Action::RestoreVolume { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Action::ImportMounts { source, .. }
         | Action::RestoreFolder { source, .. }
@@ -168,7 +169,9 @@ fn named_by_undo(undo: &Undo, plan: &Plan, folder: &HostPath) -> Option<ArchiveI
         | Undo::RemoveRestored { archive, .. }
         | Undo::RestoreEngine { archive, .. } => own(plan, folder).then(|| archive.clone()),
         Undo::RemoveNode { state, .. } => from(state.as_ref()?, folder),
-        Undo::EmptyFolder { source, .. } => from(source, folder),
+        Undo::EmptyFolder { source, .. } | Undo::RestoreState { source, .. } => {
+            from(source, folder)
+        }
         _ => None,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Builders answer as in that generation before anybody waits for a build on a node that is left: those nodes are parked at the end.
 
+mod standalone;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -104,6 +106,15 @@ impl WayBack<'_> {
                 was,
                 made,
             } => self.file(path, store.as_ref(), was.as_ref(), made.as_ref())?,
+            Undo::StopDaemon { daemon } => self.stop_daemon(daemon),
+            Undo::StartDaemon { daemon, script, .. } => self.start_daemon(daemon, script.as_ref()),
+            Undo::UnparkState {
+                parked,
+                root,
+                renewed,
+            } => self.unpark_state(parked, root, *renewed),
+            Undo::ParkState { root, parked } => self.park_state(root, parked),
+            Undo::RestoreState { folder, source } => self.restore_state(folder, source),
             Undo::RestoreTree { path, store, blob } => {
                 let action = Action::RestoreTree {
                     path: path.clone(),

@@ -119,6 +119,7 @@ fn way_back(action: &Action) -> &'static str {
     match action {
         Action::TakeBaseline { .. }
         | Action::ProbeNode { .. }
+        | Action::ProbeDaemon { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => "changes nothing",
@@ -133,6 +134,11 @@ fn way_back(action: &Action) -> &'static str {
         Action::StopEngine { .. } => "the engine is started again, with what ran on it",
         Action::StartEngine { .. } => "the engine is stopped again",
         Action::RestoreEngine { .. } => "the engine's cache comes back from the archive of before",
+        Action::StopDaemon { .. } => "the daemon is started again as it ran",
+        Action::StartDaemon { .. } => "the daemon is ended again",
+        Action::ParkState { .. } => "the state comes back by a rename",
+        Action::UnparkState { .. } => "the state is parked again by a rename",
+        Action::RemoveState { .. } => "the state comes back from its archive",
         Action::LoadImage { .. } => "the image may stay",
         Action::RestoreFolder { .. } => "the folder is emptied again; its archive stays",
         Action::BootNode { .. } => "the new node is stopped and kept",

@@ -18,6 +18,7 @@ use crate::{
         Platform, RunId, VolumeName,
     },
     record::RecordEdit,
+    standalone::{Launch, ProcessIdentity, StandalonePlace},
 };
 
 /// The number of a step in its plan, counted from 1.
@@ -318,6 +319,56 @@ pub enum Action {
         engine: EnginePlace,
         /// The archive of what is there now.
         before: ArchiveId,
+        /// The step of this plan that verified it.
+        verified_by: StepId,
+    },
+    /// Ends a standalone daemon, once no build runs on it.
+    StopDaemon {
+        /// The daemon.
+        daemon: StandalonePlace,
+        /// Its process.
+        process: ProcessIdentity,
+        /// Seconds to wait for running builds at most.
+        limit_seconds: u32,
+        /// Whether builds that still run then are cut; else the run stops.
+        cut: bool,
+    },
+    /// Starts a standalone daemon and waits until it answers.
+    StartDaemon {
+        /// The daemon.
+        daemon: StandalonePlace,
+        /// How.
+        launch: Launch,
+    },
+    /// Runs one probe per platform on a standalone daemon.
+    ProbeDaemon {
+        /// The daemon.
+        daemon: StandalonePlace,
+        /// The platforms.
+        platforms: Vec<Platform>,
+    },
+    /// Puts the state of a stopped standalone daemon aside, by a rename.
+    ParkState {
+        /// Where it lies.
+        root: HostPath,
+        /// Where it is parked, on the same file system.
+        parked: HostPath,
+        /// Whether an empty folder of the same owner takes its place.
+        renew: bool,
+    },
+    /// Puts a parked state back, by a rename.
+    UnparkState {
+        /// Where it is parked.
+        parked: HostPath,
+        /// Where it lay.
+        root: HostPath,
+    },
+    /// Removes a state that no daemon works on and whose archive was verified by an earlier step.
+    RemoveState {
+        /// The folder.
+        folder: HostPath,
+        /// The archive that holds its content.
+        archive: ArchiveId,
         /// The step of this plan that verified it.
         verified_by: StepId,
     },

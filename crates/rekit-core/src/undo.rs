@@ -11,6 +11,7 @@ use crate::{
         VolumeName,
     },
     plan::LeftOut,
+    standalone::{ProcessIdentity, StandalonePlace},
     step::{BuildPlace, FileState, Kept, NodePlace, StateSource, StepId},
 };
 
@@ -168,6 +169,43 @@ pub enum Undo {
         /// The archive.
         archive: ArchiveId,
     },
+    /// Starts a standalone daemon again, unless it runs.
+    StartDaemon {
+        /// The daemon.
+        daemon: StandalonePlace,
+        /// The process that the step ends.
+        process: ProcessIdentity,
+        /// The blob with its start as a shell script; `None`: its service starts it.
+        script: Option<BlobId>,
+    },
+    /// Ends a standalone daemon that the step started, once no build runs on it.
+    StopDaemon {
+        /// The daemon.
+        daemon: StandalonePlace,
+    },
+    /// Brings a state back that the step parked.
+    UnparkState {
+        /// Where it is parked.
+        parked: HostPath,
+        /// Where it lay.
+        root: HostPath,
+        /// Whether what lies there now was made since the step, and goes.
+        renewed: bool,
+    },
+    /// Parks a state again that the step put back.
+    ParkState {
+        /// Where it lies.
+        root: HostPath,
+        /// Where it was parked.
+        parked: HostPath,
+    },
+    /// Brings a removed state back from its archive.
+    RestoreState {
+        /// The folder.
+        folder: HostPath,
+        /// The archive.
+        source: StateSource,
+    },
     /// Removes the cache mounts that an import made.
     ForgetMounts {
         /// The builder.
@@ -216,6 +254,25 @@ pub enum Outcome {
         exit_code: i64,
         /// Whether it ended by itself and left its databases closed.
         clean: bool,
+    },
+    /// The standalone daemon ended.
+    DaemonStopped {
+        /// How long builds were waited for.
+        waited_seconds: u64,
+        /// References of builds that were cut.
+        cut: Vec<String>,
+        /// Whether it left its databases closed.
+        clean: bool,
+        /// When it was told to end; `None`: it had ended before, in an attempt that was broken off.
+        #[schemars(with = "Option<String>")]
+        at: Option<jiff::Timestamp>,
+    },
+    /// The standalone daemon answers.
+    DaemonStarted {
+        /// Its version.
+        version: String,
+        /// Milliseconds for which nobody answered at its address; `None`: not known, as the run was broken off meanwhile.
+        silent_milliseconds: Option<u64>,
     },
     /// The archive is written.
     Archived {

@@ -17,6 +17,9 @@ use std::{
     time::Duration,
 };
 
+/// The machine's own network namespace, seen from the folder of the others.
+const OWN_NETWORK: &str = "../../proc/self/ns/net";
+
 /// Where a standalone daemon listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Address {
@@ -42,6 +45,8 @@ pub struct StandaloneOptions {
     pub client_flags: Vec<String>,
     /// Whether it runs as the user without root, in a user namespace of its own.
     pub rootless: bool,
+    /// Whether it runs in the machine's own namespaces, as somebody would start it by hand.
+    pub plain: bool,
 }
 
 impl Default for StandaloneOptions {
@@ -53,6 +58,7 @@ impl Default for StandaloneOptions {
             flags: Vec::new(),
             client_flags: Vec::new(),
             rootless: false,
+            plain: false,
         }
     }
 }
@@ -80,14 +86,17 @@ impl Lab {
         let space = namespace(self.name(), &format!("buildkitd-{number}"));
         let (network, address) = match options.address {
             Address::Unix => {
-                add_namespace(&space)?;
-                (
-                    space,
-                    format!("unix://{}", folder.join("buildkitd.sock").display()),
-                )
+                let network = if options.plain {
+                    OWN_NETWORK.to_owned()
+                } else {
+                    add_namespace(&space)?;
+                    space
+                };
+                let socket = folder.join("buildkitd.sock");
+                (network, format!("unix://{}", socket.display()))
             }
             Address::Tcp => (
-                "../../proc/self/ns/net".to_owned(),
+                OWN_NETWORK.to_owned(),
                 format!("tcp://127.0.0.1:{}", free_port()?),
             ),
         };
@@ -106,7 +115,13 @@ impl Lab {
         let programs = self
             .cache
             .need(&format!("buildkit-{}", daemon.options.version))?;
-        let mut command = apart(&daemon.network, &daemon.folder.join("log"));
+        let log = daemon.folder.join("log");
+        let is_plain = daemon.options.plain && !daemon.options.rootless;
+        let mut command = if is_plain {
+            detached(&daemon.network, &log)
+        } else {
+            apart(&daemon.network, &log)
+        };
         let mut programs = programs;
         if daemon.options.rootless {
             programs = daemon.programs_of_its_own(&programs)?;
@@ -126,6 +141,11 @@ impl Lab {
             .args(&daemon.options.flags);
         if daemon.options.rootless {
             command.arg("--oci-worker-no-process-sandbox");
+        }
+        if is_plain {
+            // The usual place is everybody's.
+            let socket = daemon.folder.join("otel-grpc.sock");
+            command.arg("--otel-socket-path").arg(socket);
         }
         command
             .env("PATH", format!("{}:{SYSTEM_PATH}", programs.display()))

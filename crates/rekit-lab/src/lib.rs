@@ -29,6 +29,7 @@ mod processes;
 mod record;
 mod removal;
 mod seal;
+mod services;
 pub mod setup;
 mod tree;
 pub mod versions;

@@ -5,6 +5,7 @@ use crate::{
     process::{succeeds, words},
     processes,
     record::{self, Record, home_of_labs, namespace},
+    services,
 };
 use anyhow::{Context, Result, bail};
 use rustix::mount::{UnmountFlags, unmount};
@@ -59,6 +60,7 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     processes::kill_all(root, &namespaces)?;
     unmount_all(root)?;
     cgroups::remove(&containers);
+    services::forget(name);
     for socket in sockets {
         let _gone = fs::remove_file(socket);
     }

@@ -6,14 +6,15 @@ use rekit_core::{
     event::Event,
     fact::chain,
     mask,
-    next::{Do, Entry, RunEnd, RunState, Turn},
+    next::{Do, Entry, RunEnd, RunState, Stage, Turn},
+    standalone::Launch,
     step::{Action, BootState, StateSource, Step, StepId},
-    undo::Outcome,
+    undo::{Outcome, Undo},
 };
 
 use crate::{
     journal::{Journal, JournalError},
-    steps::{self, Scene},
+    steps::{self, Scene, StoppedDaemon},
     world::{ChangeWorld, Labels, WorldError},
 };
 
@@ -326,6 +327,11 @@ impl<'a> Run<'a> {
             archive,
             ..
         }
+        | Action::RemoveState {
+            verified_by,
+            archive,
+            ..
+        }
         | Action::RestoreEngine {
             verified_by,
             before: archive,
@@ -415,6 +421,7 @@ impl<'a> Run<'a> {
             source: self.source(action),
             baseline: self.baseline(action),
             accepted: self.state.is_accepted(id),
+            stopped: self.stopped(action),
         }
     }
 
@@ -436,12 +443,59 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the archived state that a node begins with; `None` also for one that is not proven yet.
-    fn source(&self, action: &Action) -> Option<StateSource> {
-        let Action::BootNode { state, .. } = action else {
+    /// Returns what the stop of a standalone daemon left for its start.
+    fn stopped(&self, action: &Action) -> Option<StoppedDaemon> {
+        let Action::StartDaemon { launch, .. } = action else {
             return None;
         };
-        match state.as_ref()? {
+        match launch {
+            Launch::Service {} => self.stop_before(action),
+            Launch::AsKept { script } => Some(StoppedDaemon {
+                script: Some(script.clone()),
+                ..self.stop_before(action).unwrap_or_default()
+            }),
+            Launch::AsStopped { step } => Some(self.left_by(*step)),
+        }
+    }
+
+    /// Returns what the last stop of the same daemon in this plan left.
+    fn stop_before(&self, start: &Action) -> Option<StoppedDaemon> {
+        let Action::StartDaemon { daemon, .. } = start else {
+            return None;
+        };
+        let is_stop = |step: &&Step| matches!(&step.action, Action::StopDaemon { daemon: it, .. } if it.root == daemon.root);
+        let stop = self.plan.plan().steps.iter().rfind(is_stop)?;
+        Some(self.left_by(stop.id))
+    }
+
+    fn left_by(&self, stop: StepId) -> StoppedDaemon {
+        match self.state.stage(stop) {
+            Stage::Finished(
+                Undo::StartDaemon { script, .. },
+                Outcome::DaemonStopped { at, .. },
+            ) => StoppedDaemon {
+                script: script.clone(),
+                at: *at,
+            },
+            _ => StoppedDaemon::default(),
+        }
+    }
+
+    /// Returns the archived state that a node begins with, or that holds what a step removes; `None` also for one that is not proven yet.
+    fn source(&self, action: &Action) -> Option<StateSource> {
+        let state = match action {
+            Action::BootNode { state, .. } => state.clone()?,
+            Action::RemoveState {
+                archive,
+                verified_by,
+                ..
+            } => BootState::Copied {
+                archive: archive.clone(),
+                verified_by: *verified_by,
+            },
+            _ => return None,
+        };
+        match &state {
             BootState::Archived { source } => Some(source.clone()),
             BootState::Copied {
                 archive,

@@ -12,23 +12,25 @@
 use std::collections::BTreeMap;
 
 use rekit_core::{
+    folders::{CacheFolder, FolderContent},
     mounts::{CacheMount, MountOptions},
     name::{Digest, HostId, HostPath, NameError, NodeName},
     next::{Observed, Stage},
     record::{NodeEdit, RecordEdit},
+    standalone::{Launch, ProcessIdentity, StandalonePlace},
     step::{
         Action, BootState, BuildPlace, Claim, DaemonPlace, FileState, Identity, JsonEdit, Kept,
         NodePlace, StateSource, StepId, VolumePlace,
     },
     undo::{Outcome, Undo},
 };
-use rekit_lab::{Lab, LabOptions};
+use rekit_lab::{Lab, LabOptions, StandaloneOptions};
 use rekit_run::{
     journal::{Journal, MemoryJournal},
-    steps::{self, Scene},
+    steps::{self, Scene, StoppedDaemon},
     world::{
-        ChangeWorld, ForeignBytes, Labels, ReadWorld, SocketState, environment::Surroundings,
-        real::RealWorld,
+        ChangeWorld, ForeignBytes, Labels, ReadStandalone, ReadWorld, SocketState,
+        environment::Surroundings, real::RealWorld,
     },
 };
 
@@ -170,6 +172,17 @@ impl Bench {
                 state: Some(BootState::Archived { source }),
                 ..
             } => Some(source.clone()),
+            Action::RemoveState { archive, .. } => Some(self.source(archive.as_str())),
+            _ => None,
+        };
+        let stopped = match action {
+            Action::StartDaemon {
+                launch: Launch::AsKept { script },
+                ..
+            } => Some(StoppedDaemon {
+                script: Some(script.clone()),
+                at: Some(jiff::Timestamp::now()),
+            }),
             _ => None,
         };
         let pending = Scene {
@@ -179,6 +192,7 @@ impl Bench {
             source: source.clone(),
             baseline: &[],
             accepted: false,
+            stopped: stopped.clone(),
         };
         let observed = self
             .runtime
@@ -197,6 +211,7 @@ impl Bench {
             source,
             baseline: &[],
             accepted: false,
+            stopped,
         };
         let outcome = self
             .runtime
@@ -214,6 +229,16 @@ impl Bench {
             .block_on(steps::effect(&started, &mut world, &mut self.journal))
             .unwrap_or_else(|error| panic!("{kind} a second time: {error}"));
         (undo, outcome)
+    }
+
+    /// Returns an archive of rekit's own, as a step names it.
+    fn source(&self, archive: &str) -> StateSource {
+        let place = self.lab.root().join("rekit/archives").join(archive);
+        let verified = rekit_run::session::verify_archive(&place, &|_| {});
+        StateSource {
+            archive: HostPath::from(place.to_str().unwrap()),
+            identity: self.runtime.block_on(verified).unwrap(),
+        }
     }
 
     fn undo(&self, undo: &rekit_core::undo::Undo) {
@@ -679,4 +704,130 @@ fn a_file_that_somebody_changed_is_not_overwritten() {
             .is_err()
     );
     assert_eq!(std::fs::read_to_string(place).unwrap(), "theirs");
+}
+
+#[test]
+fn r1_4_2_r2_1_2_each_step_on_a_standalone_daemon_can_be_taken_back() {
+    let mut bench = Bench::new();
+    let options = StandaloneOptions {
+        plain: true,
+        ..StandaloneOptions::default()
+    };
+    let lab_daemon = bench.lab.standalone_buildkitd(&options).unwrap();
+    let root = HostPath::from(lab_daemon.root().to_str().unwrap());
+    let beside = |name: &str| root.parent().unwrap().join(name);
+    let (old, new) = (beside("data.rekit-g0"), beside("data.rekit-g1"));
+    let daemon = StandalonePlace {
+        root: root.clone(),
+        address: lab_daemon.address().to_owned(),
+        client: None,
+        service: None,
+    };
+    let process = |bench: &Bench| -> Option<ProcessIdentity> {
+        let world = bench.world();
+        bench.runtime.block_on(world.daemon_on(&root)).unwrap()
+    };
+    let is_there = |state: &HostPath| {
+        let place = std::path::PathBuf::from(state.to_string());
+        place.join("cache.db").exists()
+    };
+    let probe = Action::ProbeDaemon {
+        daemon: daemon.clone(),
+        platforms: vec![name("linux/amd64")],
+    };
+    bench.there_and_back(1, &probe);
+
+    let stop = |bench: &Bench| Action::StopDaemon {
+        daemon: daemon.clone(),
+        process: process(bench).unwrap(),
+        limit_seconds: 5,
+        cut: false,
+    };
+    let first = process(&bench);
+    let (undo, outcome) = bench.apply(2, &stop(&bench));
+    assert!(
+        matches!(
+            outcome,
+            Outcome::DaemonStopped {
+                clean: true,
+                at: Some(_),
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
+    assert_eq!(process(&bench), None);
+    bench.undo(&undo);
+    assert!(process(&bench).is_some() && process(&bench) != first);
+    let Undo::StartDaemon {
+        script: Some(script),
+        ..
+    } = undo
+    else {
+        panic!("a daemon started by hand has a script: {undo:?}")
+    };
+    bench.apply(3, &stop(&bench));
+
+    let park = |to: &HostPath, renew| Action::ParkState {
+        root: root.clone(),
+        parked: to.clone(),
+        renew,
+    };
+    let (undo, _) = bench.apply(4, &park(&old, true));
+    assert!(is_there(&old) && !is_there(&root) && lab_daemon.root().exists());
+    bench.undo(&undo);
+    assert!(is_there(&root) && !std::path::Path::new(&old.to_string()).exists());
+    bench.apply(5, &park(&old, true));
+
+    let start = Action::StartDaemon {
+        daemon: daemon.clone(),
+        launch: Launch::AsKept { script },
+    };
+    let (undo, outcome) = bench.apply(6, &start);
+    let Outcome::DaemonStarted {
+        version,
+        silent_milliseconds: Some(_),
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(version, "v0.32.2");
+    bench.undo(&undo);
+    assert_eq!(process(&bench), None);
+
+    // The new state gives way to the old one, and back.
+    bench.apply(7, &park(&new, false));
+    let unpark = Action::UnparkState {
+        parked: old.clone(),
+        root: root.clone(),
+    };
+    let (undo, _) = bench.apply(8, &unpark);
+    assert!(is_there(&root) && !is_there(&old));
+    bench.undo(&undo);
+    assert!(is_there(&old) && !is_there(&root));
+
+    let folder = CacheFolder {
+        path: new.clone(),
+        holds: FolderContent::State,
+    };
+    let archive = Action::ArchiveFolder {
+        archive: name("parked"),
+        folder,
+    };
+    bench.apply(9, &archive);
+    let before = rekit_lab::tree(std::path::Path::new(&new.to_string())).unwrap();
+    let remove = Action::RemoveState {
+        folder: new.clone(),
+        archive: name("parked"),
+        verified_by: StepId(0),
+    };
+    let (undo, _) = bench.apply(10, &remove);
+    assert!(!std::path::Path::new(&new.to_string()).exists());
+    bench.undo(&undo);
+    let after = rekit_lab::tree(std::path::Path::new(&new.to_string())).unwrap();
+    let lost: Vec<_> = before
+        .keys()
+        .filter(|entry| !after.contains_key(*entry))
+        .collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }

@@ -30,6 +30,7 @@ use rekit_core::{
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
     socket::DeadSocket,
+    standalone::{Launch, ProcessIdentity, StandalonePlace},
     step::{
         Action, BootState, BuildPlace, Claim, DaemonPlace, FileState, Identity, NodePlace,
         StateSource, Step, StepId, VolumePlace,
@@ -39,7 +40,7 @@ use rekit_core::{
 use rekit_run::{
     executor::{DriveEnd, DriveError, Run},
     journal::{JournalError, MemoryJournal},
-    world::fake::{FakeArchive, FakeEngine, FakeWorld, Fault},
+    world::fake::{FakeArchive, FakeDaemon, FakeEngine, FakeWorld, Fault},
 };
 
 const RECORD: &[u8] =
@@ -599,6 +600,11 @@ fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
         .iter()
         .map(|(path, file)| (path.clone(), file.clone()))
         .collect();
+    let daemons: Vec<_> = world
+        .daemons
+        .iter()
+        .map(|(root, daemon)| (root.clone(), daemon.process.is_some()))
+        .collect();
     (
         containers,
         volumes,
@@ -607,6 +613,7 @@ fn shape(world: &FakeWorld) -> impl PartialEq + std::fmt::Debug + use<> {
         world.sockets.clone(),
         world.mounts.clone(),
         world.engines.clone(),
+        daemons,
     )
 }
 
@@ -622,6 +629,7 @@ fn check_invariants(start: &FakeWorld, point: &Point) {
         .values()
         .any(|archive| archive.whole && !archive.damaged && archive.content == "warm");
     assert!(warm || saved, "the cache is lost");
+    check_daemons(start, world);
     let foreign = (name("unix:///a"), name("foreign"));
     assert!(
         world.containers[&foreign].facts.running,
@@ -657,6 +665,27 @@ fn check_invariants(start: &FakeWorld, point: &Point) {
             );
         }
     }
+}
+
+/// The states of standalone daemons are somewhere, or in a whole archive, and nobody else's daemon was ended.
+fn check_daemons(start: &FakeWorld, world: &FakeWorld) {
+    for state in start
+        .daemons
+        .keys()
+        .filter_map(|root| start.trees.get(root))
+    {
+        let lies = world.trees.values().any(|tree| tree == state);
+        let saved = world.archives.values().any(|archive| {
+            archive.whole && !archive.damaged && archive.content.as_bytes() == state
+        });
+        assert!(lies || saved, "the state of a daemon is lost");
+    }
+    let other = path("/other");
+    assert_eq!(
+        world.daemons.get(&other),
+        start.daemons.get(&other),
+        "a foreign daemon was touched"
+    );
 }
 
 /// From any point an end is reached without more faults; a world rolled back is the world before.
@@ -760,6 +789,20 @@ fn foreign_moves(point: &Point) -> Vec<Point> {
             .any(|volume| volume.content.as_deref() == Some("warm"));
         let archive = world.archives.get_mut(&name("team0"));
         intact && archive.is_some_and(|archive| !std::mem::replace(&mut archive.damaged, true))
+    });
+    moved(&|world| {
+        // Somebody starts the daemon anew: it is another process.
+        let daemon = world.daemons.get_mut(&path("/var/b"));
+        daemon.is_some_and(|daemon| {
+            let other = ProcessIdentity { pid: 9, started: 9 };
+            daemon.process.replace(other) != Some(other)
+        })
+    });
+    moved(&|world| {
+        let daemon = world.daemons.get_mut(&path("/var/b"));
+        daemon.is_some_and(|daemon| {
+            daemon.process.is_some() && !std::mem::replace(&mut daemon.busy, true)
+        })
     });
     moves
 }
@@ -1226,6 +1269,180 @@ fn every_restore_of_an_engines_cache_ends_with_the_engine_at_work() {
     assert!(engine.runs, "the engine stands");
     assert_eq!(engine.cache.as_deref(), Some("archived"));
     assert!(done.world.containers[&(host, name("guest"))].facts.running);
+}
+
+/// A machine with a standalone daemon, and another one that is nobody's business.
+fn machine_with_daemon() -> FakeWorld {
+    let mut world = machine();
+    for (root, state, pid) in [("/var/b", "built", 7), ("/other", "theirs", 8)] {
+        let process = Some(ProcessIdentity { pid, started: 1 });
+        let busy = false;
+        world
+            .daemons
+            .insert(path(root), FakeDaemon { process, busy });
+        world.trees.insert(path(root), state.as_bytes().to_vec());
+    }
+    world
+}
+
+fn standalone() -> StandalonePlace {
+    StandalonePlace {
+        root: path("/var/b"),
+        address: "unix:///run/b.sock".to_owned(),
+        client: None,
+        service: None,
+    }
+}
+
+fn state_of(root: &str, archive: &str) -> [Action; 2] {
+    let folder = CacheFolder {
+        path: path(root),
+        holds: FolderContent::State,
+    };
+    [
+        Action::ArchiveFolder {
+            archive: name(archive),
+            folder,
+        },
+        Action::VerifyArchive {
+            archive: name(archive),
+        },
+    ]
+}
+
+fn stop_daemon(world: &FakeWorld) -> Action {
+    Action::StopDaemon {
+        daemon: standalone(),
+        process: world.process_on(&path("/var/b")).unwrap(),
+        limit_seconds: 2,
+        cut: false,
+    }
+}
+
+/// Renews a standalone daemon in place.
+fn renew_in_place(world: &FakeWorld) -> CheckedPlan {
+    let [live, proof] = state_of("/var/b", "live");
+    let [stopped, last] = state_of("/var/b.rekit-g0", "stopped");
+    plan(
+        Purpose::Reinstall,
+        vec![
+            live,
+            proof,
+            stop_daemon(world),
+            Action::ParkState {
+                root: path("/var/b"),
+                parked: path("/var/b.rekit-g0"),
+                renew: true,
+            },
+            Action::StartDaemon {
+                daemon: standalone(),
+                launch: Launch::AsStopped { step: StepId(3) },
+            },
+            Action::ProbeDaemon {
+                daemon: standalone(),
+                platforms: vec![name("linux/amd64")],
+            },
+            stopped,
+            last,
+        ],
+    )
+}
+
+/// Goes back after [`renew_in_place`]: the new state is parked, the old one comes back.
+fn renew_back(world: &FakeWorld) -> CheckedPlan {
+    plan(
+        Purpose::Rollback,
+        vec![
+            stop_daemon(world),
+            Action::ParkState {
+                root: path("/var/b"),
+                parked: path("/var/b.rekit-g1"),
+                renew: false,
+            },
+            Action::UnparkState {
+                parked: path("/var/b.rekit-g0"),
+                root: path("/var/b"),
+            },
+            Action::StartDaemon {
+                daemon: standalone(),
+                launch: Launch::AsKept {
+                    script: rekit_core::name::BlobId::of(b"start"),
+                },
+            },
+        ],
+    )
+}
+
+/// Removes what [`renew_in_place`] parked.
+fn finalize_state() -> CheckedPlan {
+    plan(
+        Purpose::Finalize,
+        vec![
+            Action::VerifyArchive {
+                archive: name("stopped"),
+            },
+            Action::RemoveState {
+                folder: path("/var/b.rekit-g0"),
+                archive: name("stopped"),
+                verified_by: StepId(1),
+            },
+        ],
+    )
+}
+
+#[test]
+fn r2_1_2_every_renewal_of_a_daemon_in_place_ends_forward_or_as_before() {
+    let start = machine_with_daemon();
+    let none = MemoryJournal::default();
+    let (states, done) = search(&renew_in_place(&start), &start, &none, 2);
+    println!("in place: {states} states");
+    let tree = |point: &Point, at: &str| point.world.trees.get(&path(at)).cloned();
+    assert_eq!(tree(&done, "/var/b").unwrap(), b"fresh");
+    assert_eq!(tree(&done, "/var/b.rekit-g0").unwrap(), b"built");
+    assert!(done.world.process_on(&path("/var/b")).is_some());
+
+    let (states, back) = search(&renew_back(&done.world), &done.world, &done.journal, 2);
+    println!("in place, back: {states} states");
+    assert_eq!(tree(&back, "/var/b").unwrap(), b"built");
+    assert_eq!(tree(&back, "/var/b.rekit-g1").unwrap(), b"fresh");
+    assert!(back.world.process_on(&path("/var/b")).is_some());
+
+    let (states, over) = search(&finalize_state(), &done.world, &done.journal, 2);
+    println!("in place, finalize: {states} states");
+    assert_eq!(tree(&over, "/var/b.rekit-g0"), None);
+    let mut damaged = done.world.clone();
+    let archive = damaged.archives.get_mut(&name("stopped")).unwrap();
+    archive.damaged = true;
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: damaged,
+        faults: 0,
+        moved: false,
+    };
+    let plan = finalize_state();
+    let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert_eq!(tree(&point, "/var/b.rekit-g0").unwrap(), b"built");
+}
+
+#[test]
+fn r2_1_4_a_daemon_with_a_build_that_does_not_end_is_left_alone() {
+    let mut start = machine_with_daemon();
+    start.daemons.get_mut(&path("/var/b")).unwrap().busy = true;
+    let plan = renew_in_place(&start);
+    let mut point = Point {
+        journal: MemoryJournal::default(),
+        world: start.clone(),
+        faults: 0,
+        moved: false,
+    };
+    let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
+    assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
+    assert!(matches!(
+        point.state(&plan).turned(),
+        Some(Turn::Refused { .. })
+    ));
+    assert!(point.world.daemons == start.daemons, "it was ended");
 }
 
 #[test]

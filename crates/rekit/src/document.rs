@@ -71,6 +71,8 @@ pub(crate) struct Outcomes {
     pub(crate) changes: Vec<String>,
     /// One line per proof.
     pub(crate) proofs: Vec<String>,
+    /// For how long nobody answered where a daemon was ended and started anew, as measured.
+    pub(crate) interrupted: Vec<String>,
     /// Archives that were made.
     pub(crate) archives: Vec<ArchivePlace>,
     /// What turned out not to be keepable only while it was archived, and why.
@@ -133,6 +135,7 @@ pub(crate) fn nothing(plan: &Plan) -> Outcomes {
         steps: Vec::new(),
         changes: Vec::new(),
         proofs: Vec::new(),
+        interrupted: Vec::new(),
         archives: Vec::new(),
         left_out: Vec::new(),
         parked: Vec::new(),
@@ -191,6 +194,7 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
             .filter_map(|step| words::change(&step.action))
             .collect(),
         proofs: proofs.flatten().collect(),
+        interrupted: interrupted(plan, state),
         seconds,
         archives: archives(plan, state),
         left_out: left_out(plan, state),
@@ -205,6 +209,29 @@ pub(crate) fn outcomes(applied: &Applied, seconds: u64, history: &History) -> Ou
         },
         ..nothing(plan)
     }
+}
+
+/// Says for how long nobody answered at each daemon that was ended and started anew.
+fn interrupted(plan: &Plan, state: &RunState) -> Vec<String> {
+    let silent = |step: &rekit_core::step::Step| match (&step.action, state.outcome(step.id)) {
+        (
+            Action::StartDaemon { daemon, .. },
+            Some(Outcome::DaemonStarted {
+                silent_milliseconds,
+                ..
+            }),
+        ) => {
+            let address = &daemon.address;
+            Some(match silent_milliseconds {
+                Some(silent) => format!("nobody answered at {address} for {silent} ms"),
+                None => format!(
+                    "nobody answered at {address}, and for how long is not known: the run was broken off meanwhile"
+                ),
+            })
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(silent).collect()
 }
 
 fn end(end: DriveEnd) -> &'static str {

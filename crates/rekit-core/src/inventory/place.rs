@@ -110,11 +110,27 @@ pub struct Standalone {
     pub config: Option<HostPath>,
     /// Its systemd unit.
     pub unit: Option<String>,
+    /// How it came to run, while it runs.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// The keys and certificates that its configuration or flags name.
     #[serde(default)]
     pub tls: Vec<HostPath>,
     /// The daemon, or why it does not answer.
     pub daemon: Fact<Daemon>,
+}
+
+/// How a daemon came to run, and whether it can be ended and started again from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// When its process was started, in the kernel's ticks since the machine's start.
+    pub started: u64,
+    /// Whether its unit is one of the account's own manager.
+    pub of_user: bool,
+    /// Whether its flags name its root and its address, so that it needs no configuration for them.
+    pub is_told_by_flags: bool,
+    /// Why it cannot be ended and started again as it was from here.
+    pub hindrance: Option<String>,
 }
 
 /// A place where cache lies.

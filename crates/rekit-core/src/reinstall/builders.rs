@@ -1,6 +1,9 @@
 //! Every builder gets a fresh node beside the old one, proven before it is named, and the old one is parked with a proven archive.
 
-use super::Reinstall;
+use super::{
+    Reinstall,
+    standalone::{Found, REMOTE_DRIVER},
+};
 use crate::{
     draft::{Patience, place, volume_place},
     goal::{self, DEFAULT_BUILDER, DEFAULT_IMAGE},
@@ -28,12 +31,17 @@ pub(super) struct Renewal {
 }
 
 impl Reinstall<'_> {
-    pub(super) fn renew_builders(&mut self) {
+    pub(super) fn renew_builders(&mut self, daemons: &[Found]) {
         let mut kept = false;
         for builder in &self.store.builders {
             match builder.record.known() {
                 Some(record) if record.driver == CONTAINER_DRIVER => {
                     kept |= self.renew(builder, record);
+                }
+                Some(record) if record.driver == REMOTE_DRIVER => {
+                    let nodes = record.nodes.iter();
+                    let endpoints: Vec<_> = nodes.map(|node| node.endpoint.as_str()).collect();
+                    self.leave_remote(builder.name.as_str(), &endpoints, daemons);
                 }
                 Some(record) => {
                     let why = format!(

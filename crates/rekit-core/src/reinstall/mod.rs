@@ -10,12 +10,14 @@ mod nodes;
 mod pieces;
 mod remnants;
 mod restore;
+mod standalone;
 
 pub use builders::claims;
 pub use clean::clean;
 pub use pieces::{fix, install};
 pub use remnants::paths_of_interest;
 pub use restore::{Restore, restore};
+pub(crate) use standalone::{archive_state_folder, platforms_on, prove_daemon, running_on};
 
 use crate::{
     config::files,
@@ -105,7 +107,9 @@ pub fn plan(ground: &Ground<'_>, goal: &Goal, wishes: &Wishes) -> Result<Plan, N
     reinstall.save_configuration();
     reinstall.mend_contexts();
     reinstall.retire_configuration();
-    reinstall.renew_builders();
+    let daemons = reinstall.daemons_to_renew();
+    reinstall.renew_builders(&daemons);
+    reinstall.renew_daemons(daemons);
     reinstall.sweep_remnants();
     reinstall.select();
     reinstall.settle_baseline();

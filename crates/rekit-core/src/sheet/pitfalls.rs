@@ -136,6 +136,31 @@ pub(super) fn pitfalls(undo: &Undo) -> &'static [Pitfall] {
             "the engine still answers",
             "something starts it again: a socket unit (`systemctl stop docker.socket`) or a supervisor; stop that first",
         )],
-        Undo::RestoreEngine { .. } => &[ARCHIVE_DAMAGED, DISK_FULL, NOT_ALLOWED],
+        Undo::RestoreEngine { .. } | Undo::RestoreState { .. } => {
+            &[ARCHIVE_DAMAGED, DISK_FULL, NOT_ALLOWED]
+        }
+        Undo::StartDaemon { .. } => &[
+            (
+                "the daemon ends again at once",
+                "its log, or `journalctl` of its service, says why; a lock of its state (`buildkitd.lock`) means that another daemon still runs on it: \
+                 stop that one first",
+            ),
+            BLOB_GONE,
+            NOT_ALLOWED,
+        ],
+        Undo::StopDaemon { .. } => &[
+            (
+                "the daemon does not end",
+                "a build still runs on it: wait for its end, then run the step again",
+            ),
+            NOT_ALLOWED,
+        ],
+        Undo::UnparkState { .. } | Undo::ParkState { .. } => &[
+            (
+                "`mv` says that the place is taken, or that it is busy",
+                "a daemon works there: stop it first. Never merge the two folders: each is one whole cache",
+            ),
+            NOT_ALLOWED,
+        ],
     }
 }

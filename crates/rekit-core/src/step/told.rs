@@ -31,6 +31,12 @@ impl Action {
             Self::StartEngine { .. } => "start-engine",
             Self::ArchiveEngine { .. } => "archive-engine",
             Self::RestoreEngine { .. } => "restore-engine",
+            Self::StopDaemon { .. } => "stop-daemon",
+            Self::StartDaemon { .. } => "start-daemon",
+            Self::ProbeDaemon { .. } => "probe-daemon",
+            Self::ParkState { .. } => "park-state",
+            Self::UnparkState { .. } => "unpark-state",
+            Self::RemoveState { .. } => "remove-state",
             Self::BringFile { .. } => "bring-file",
             Self::VerifyArchive { .. } => "verify-archive",
             Self::Park { .. } => "park",
@@ -136,6 +142,12 @@ impl Action {
                 source.archive.file_name(),
                 engine.host
             ),
+            Self::StopDaemon { daemon, .. }
+            | Self::StartDaemon { daemon, .. }
+            | Self::ProbeDaemon { daemon, .. } => format!("daemon at {}", daemon.address),
+            Self::ParkState { root, parked, .. } => format!("state {root} → {parked}"),
+            Self::UnparkState { parked, root } => format!("state {parked} → {root}"),
+            Self::RemoveState { folder, .. } => format!("state {folder}"),
             Self::VerifyArchive { archive } => format!("archive {archive}"),
             Self::RemoveVolume { volume, .. } | Self::DropVolume { volume } => {
                 format!("volume {}", volume.volume)

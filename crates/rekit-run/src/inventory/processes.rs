@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::origin::started;
 use crate::world::{environment::Surroundings, host};
 
 /// A buildkitd or dockerd that runs here, not inside a container.
@@ -13,10 +14,14 @@ pub(super) struct Process {
     pub(super) program: String,
     /// Its arguments, without the program.
     pub(super) arguments: Vec<String>,
+    /// When it was started, in the kernel's ticks since the machine's start.
+    pub(super) started: u64,
     /// Its numeric user.
     pub(super) user: u32,
     /// Its systemd unit, where it has one.
     pub(super) unit: Option<String>,
+    /// Whether that unit belongs to the account's own manager.
+    pub(super) of_user: bool,
     /// Whether it has a network of its own without being rootless: somebody's sandbox, unless something here names it.
     pub(super) is_apart: bool,
 }
@@ -56,7 +61,9 @@ fn process(pid: u32, folder: &Path, here: &Namespaces) -> Option<Process> {
         program,
         arguments: words.collect(),
         user: host::status(folder).map_or(0, |status| status.owner),
+        started: started(folder).unwrap_or_default(),
         unit: unit(&groups),
+        of_user: groups.contains("/user@"),
         is_apart: differ(here.network.as_ref(), there.network.as_ref())
             && !differ(here.users.as_ref(), there.users.as_ref()),
     })

@@ -7,9 +7,13 @@ use rekit_core::{
     inventory::{ConfigFile, ConfigKind, Standalone, Store},
     mask,
     name::HostPath,
+    standalone::ProcessIdentity,
 };
 
-use super::processes::{Process, flag_values, processes};
+use super::{
+    origin::origin,
+    processes::{Process, flag_values, processes},
+};
 use crate::world::{environment::Surroundings, host};
 
 /// The socket of a daemon that runs as root.
@@ -75,12 +79,23 @@ fn is_ours(surroundings: &Surroundings, daemon: &Standalone, named: &[String]) -
 
 /// Returns the process of the daemon that works on a state folder, if it is seen from here.
 pub(crate) fn daemon_on(surroundings: &Surroundings, root: &Path) -> Option<u32> {
+    process_on(surroundings, root).map(|process| process.pid)
+}
+
+/// The same, with its time of start.
+pub(crate) fn identity_on(surroundings: &Surroundings, root: &Path) -> Option<ProcessIdentity> {
+    let process = process_on(surroundings, root)?;
+    Some(ProcessIdentity {
+        pid: process.pid,
+        started: process.started,
+    })
+}
+
+fn process_on(surroundings: &Surroundings, root: &Path) -> Option<Process> {
     let root = host::host_path(root);
-    let all = processes(surroundings);
-    let mut daemons = all.iter().filter(|process| process.program == "buildkitd");
-    let found =
-        daemons.find(|process| of_process(surroundings, process).root.as_ref() == Some(&root));
-    found.map(|process| process.pid)
+    let daemons = processes(surroundings).into_iter();
+    let mut daemons = daemons.filter(|process| process.program == "buildkitd");
+    daemons.find(|process| of_process(surroundings, process).root.as_ref() == Some(&root))
 }
 
 /// Describes the daemon of a process.
@@ -135,6 +150,7 @@ fn of_process(surroundings: &Surroundings, process: &Process) -> Standalone {
         root: Some(host::host_path(&root)),
         tls: tls_files(process, config.as_deref()),
         config: config.as_deref().map(host::host_path),
+        origin: Some(origin(process, &root)),
         unit: process.unit.clone(),
         daemon: not_asked(),
     }
@@ -231,6 +247,7 @@ fn by_address(found: &mut Vec<Standalone>, address: String, known_by: String) {
             root: None,
             config: None,
             unit: None,
+            origin: None,
             tls: Vec::new(),
             daemon: not_asked(),
         }),
@@ -269,6 +286,7 @@ fn by_root(found: &mut Vec<Standalone>, root: &Path, unreadable: &mut Vec<(HostP
             root: Some(path),
             config: None,
             unit: None,
+            origin: None,
             tls: Vec::new(),
             daemon: Fact::Unreadable {
                 reason: "no daemon runs on this state".to_owned(),
@@ -307,6 +325,7 @@ fn by_unit(found: &mut Vec<Standalone>, files: &[ConfigFile]) {
                 root: None,
                 config: None,
                 unit: Some(name),
+                origin: None,
                 tls: Vec::new(),
                 daemon: Fact::Unreadable {
                     reason: "the unit is not active".to_owned(),

@@ -13,6 +13,7 @@ mod mounts;
 mod node;
 mod removal;
 mod socket;
+mod standalone;
 mod theirs;
 mod tree;
 mod undo;
@@ -26,7 +27,7 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-pub use self::undo::undo;
+pub use self::{standalone::StoppedDaemon, undo::undo};
 use crate::{
     journal::{Journal, JournalError},
     world::{ChangeWorld, Labels, ReadWorld, WorldError},
@@ -47,6 +48,8 @@ pub struct Scene<'a> {
     pub baseline: &'a [Measure],
     /// Whether a person accepted what was measured at this step.
     pub accepted: bool,
+    /// What the stop of the daemon left that the step starts.
+    pub stopped: Option<StoppedDaemon>,
 }
 
 impl Scene<'_> {
@@ -116,6 +119,23 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
             engine::observe_archive(archive, engine, scene, world).await
         }
         Action::RestoreEngine { engine, .. } => engine::observe_restore(engine, scene, world).await,
+        Action::StopDaemon {
+            daemon, process, ..
+        } => standalone::observe_stop(daemon, *process, scene, world).await,
+        Action::StartDaemon { daemon, .. } => standalone::observe_start(daemon, scene, world).await,
+        Action::ProbeDaemon { daemon, .. } => standalone::observe_probe(daemon, world).await,
+        Action::ParkState {
+            root: from,
+            parked: to,
+            ..
+        }
+        | Action::UnparkState {
+            parked: from,
+            root: to,
+        } => standalone::observe_move(from, to, scene, world).await,
+        Action::RemoveState { folder, .. } => {
+            standalone::observe_removal(folder, scene, world).await
+        }
         Action::VerifyArchive { archive } => archive::observe_proof(archive, world).await,
         Action::RemoveContainer { node } => removal::observe_container(node, world).await,
         Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
@@ -177,6 +197,11 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::RestoreFolder { source, folder } => {
             folder::prepare_restore(source, folder, world).await
         }
+        Action::StopDaemon { .. }
+        | Action::StartDaemon { .. }
+        | Action::ParkState { .. }
+        | Action::UnparkState { .. }
+        | Action::RemoveState { .. } => standalone::prepare_undo(scene, world, journal).await,
         Action::RemoveContainer { node } => removal::prepare_container(node, world, journal).await,
         Action::RemoveVolume {
             volume, archive, ..
@@ -206,6 +231,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::LoadImage { .. }
         | Action::TakeBaseline { .. }
         | Action::ProbeNode { .. }
+        | Action::ProbeDaemon { .. }
         | Action::Drain { .. }
         | Action::VerifyArchive { .. }
         | Action::Validate { .. } => Ok(Undo::Nothing {}),
@@ -306,6 +332,12 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
             engine::restore(source, engine, world).await
         }
         Action::RestoreFolder { source, folder } => folder::restore(source, folder, world).await,
+        Action::StopDaemon { .. }
+        | Action::StartDaemon { .. }
+        | Action::ProbeDaemon { .. }
+        | Action::ParkState { .. }
+        | Action::UnparkState { .. }
+        | Action::RemoveState { .. } => standalone::effect(scene, world, journal).await,
         Action::VerifyArchive { archive } => archive::verify(archive, world).await,
         Action::RemoveContainer { node } => removal::remove_container(node, world).await,
         Action::RemoveVolume { volume, .. } | Action::DropVolume { volume } => {
@@ -410,6 +442,13 @@ pub async fn moved<W: ReadWorld>(
         if let Some(node) = node::guard(&step.action)
             && matches!(node.identity, rekit_core::step::Identity::Id { .. })
             && let Err(Observed::Foreign(what)) = same_container(node, world).await?
+        {
+            moved.push(format!("step {}: {what}", step.id));
+        }
+        if let Action::StopDaemon {
+            daemon, process, ..
+        } = &step.action
+            && let Some(what) = standalone::same_daemon(daemon, *process, world).await?
         {
             moved.push(format!("step {}: {what}", step.id));
         }

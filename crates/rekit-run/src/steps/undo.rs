@@ -6,7 +6,7 @@ use rekit_core::{
     undo::Undo,
 };
 
-use super::{builds, file, kept, removal, tree};
+use super::{builds, file, kept, removal, standalone, tree};
 use crate::{
     journal::Journal,
     world::{ArchiveState, ChangeWorld, Labels, WorldError},
@@ -80,6 +80,17 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             }
             Ok(())
         }
+        Undo::StartDaemon { daemon, script, .. } => {
+            standalone::start_again(daemon, script.as_ref(), world, journal).await
+        }
+        Undo::StopDaemon { daemon } => standalone::stop_again(daemon, world).await,
+        Undo::UnparkState {
+            parked,
+            root,
+            renewed,
+        } => standalone::move_back(parked, root, *renewed, world).await,
+        Undo::ParkState { root, parked } => standalone::move_back(root, parked, false, world).await,
+        Undo::RestoreState { folder, source } => standalone::restore(folder, source, world).await,
         Undo::RestoreEngine { engine, archive } => {
             world.verify_archive(archive).await?; // Nothing is removed before its backup has been read back.
             world.restore_engine(archive, engine).await

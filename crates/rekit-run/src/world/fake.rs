@@ -4,6 +4,7 @@
 
 mod change;
 mod objects;
+mod standalone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ use super::{
 };
 
 pub use objects::{FakeArchive, FakeContainer, FakeEngine, FakeVolume, Fault};
+pub use standalone::FakeDaemon;
 
 type Answer<T> = Result<T, WorldError>;
 type At<T> = (HostId, T);
@@ -43,6 +45,8 @@ pub struct FakeWorld {
     pub sockets: BTreeMap<HostPath, Option<DeadSocket>>,
     /// Engines whose own caches matter.
     pub engines: BTreeMap<HostId, FakeEngine>,
+    /// Standalone daemons by their state folders.
+    pub daemons: BTreeMap<HostPath, FakeDaemon>,
     /// Cache mounts by builder and id, with what lies in them; here the id is the record's too.
     pub mounts: BTreeMap<InBuilder, String>,
     /// Archives.

@@ -8,6 +8,7 @@ mod facts;
 pub mod fake;
 pub mod host;
 pub mod real;
+mod standalone;
 
 use std::future::Future;
 
@@ -27,11 +28,12 @@ use rekit_core::{
     socket::DeadSocket,
     step::{BuildPlace, Claim, DaemonPlace, FileState, NodePlace, StateSource},
 };
+pub use standalone::{ChangeStandalone, DaemonAnswer, DaemonEnd, ReadStandalone};
 
 type Answer<T> = Result<T, WorldError>;
 
 /// Looks, and changes nothing.
-pub trait ReadWorld {
+pub trait ReadWorld: ReadStandalone {
     /// Returns the time of day.
     fn time(&self) -> jiff::Timestamp;
     /// Returns a container, `None` if there is none of this name.
@@ -106,7 +108,7 @@ pub trait ReadWorld {
 }
 
 /// Changes the world. Every method may be called twice: what is done already is success.
-pub trait ChangeWorld: ReadWorld {
+pub trait ChangeWorld: ReadWorld + ChangeStandalone {
     /// Makes an empty volume.
     fn create_volume(
         &mut self,

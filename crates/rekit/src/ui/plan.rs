@@ -6,6 +6,7 @@ use rekit_core::{
     estimate::{Estimate, PastArchive, estimate},
     folders::{CacheFolder, FolderContent},
     inventory::Inventory,
+    name::HostPath,
     name::{HostId, VolumeName},
     plan::{Plan, Purpose},
     sheet,
@@ -46,6 +47,12 @@ impl Room {
     }
 }
 
+/// Returns whether a step of the plan parks a state here.
+fn is_parked(plan: &Plan, folder: &HostPath) -> bool {
+    let mut steps = plan.steps.iter();
+    steps.any(|step| matches!(&step.action, Action::ParkState { parked, .. } if parked == folder))
+}
+
 /// Measures the room of a plan, and judges it by archives that were made before.
 pub(crate) fn room(plan: &Plan, inventory: &Inventory, past: &[PastArchive]) -> Room {
     let mut room = Room::default();
@@ -57,6 +64,8 @@ pub(crate) fn room(plan: &Plan, inventory: &Inventory, past: &[PastArchive]) -> 
                 of_volume(inventory, &volume.host, &volume.volume)
             }
             Action::CopyState { node, .. } => of_volume(inventory, &node.host, &node.volume),
+            // What is parked was archived before where it lay.
+            Action::ArchiveFolder { folder, .. } if is_parked(plan, &folder.path) => continue,
             Action::ArchiveFolder { folder, .. } => of_folder(inventory, folder),
             Action::ArchiveEngine { engine, .. } => ("engine cache".to_owned(), Some(engine.bytes)),
             _ => continue,

@@ -31,6 +31,7 @@ pub(crate) fn done(outcomes: &Outcomes, style: &Style) -> String {
         points("Changed", outcomes.changes.clone());
         points(PARKED, outcomes.parked.iter().map(parked).collect());
     }
+    points("Interrupted", outcomes.interrupted.clone());
     points("Archives", outcomes.archives.iter().map(archive).collect());
     let left = |left: &LeftOut| format!("{}: {}", left.what, left.why);
     points(
@@ -108,7 +109,9 @@ pub(crate) fn parked(parked: &Parked) -> String {
         .volume
         .as_ref()
         .map(|place| format!("volume {}", place.volume));
-    let what = node.or(volume).unwrap_or_default();
+    let folder = parked.folder.as_ref();
+    let folder = folder.map(|folder| format!("state {folder}"));
+    let what = node.or(volume).or(folder).unwrap_or_default();
     let archive = match &parked.archive {
         Some(archive) => format!("archive {archive}"),
         None => "no archive yet".to_owned(),

@@ -16,7 +16,16 @@ pub(crate) fn step(step: &Step) -> String {
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done {} => String::new(),
-        Outcome::Booted { version } => format!("BuildKit {version}"),
+        Outcome::DaemonStarted {
+            version,
+            silent_milliseconds: Some(silent),
+        } => format!(
+            "BuildKit {version}; nobody answered for {}",
+            seconds(*silent)
+        ),
+        Outcome::Booted { version } | Outcome::DaemonStarted { version, .. } => {
+            format!("BuildKit {version}")
+        }
         Outcome::Baseline { measures } => {
             let good = measures.iter().filter(|it| it.found.is_good()).count();
             format!("{good} of {} work", counted(measures.len(), "trial"))
@@ -31,10 +40,13 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             clean(&format!("{count} cut: {}", cut.join("; ")))
         }
         Outcome::Drained { .. } => "no build runs".to_owned(),
-        Outcome::Stopped { clean: true, .. } => "ended by itself".to_owned(),
+        Outcome::Stopped { clean: true, .. } | Outcome::DaemonStopped { clean: true, .. } => {
+            "ended by itself".to_owned()
+        }
         Outcome::Stopped { exit_code, .. } => {
             format!("was killed, exit code {exit_code}: its state is as after a crash")
         }
+        Outcome::DaemonStopped { .. } => "ended, its databases not closed".to_owned(),
         Outcome::Archived {
             files,
             bytes: size,
@@ -77,6 +89,16 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             counted(mounts.len(), "cache mount")
         ),
         Action::Park { node } => format!("container {} is parked: stopped, kept", node.container),
+        Action::StartDaemon { daemon, .. } => {
+            format!("daemon at {} was started anew", daemon.address)
+        }
+        Action::ParkState { root, parked, .. } => {
+            format!("state {root} is parked as {parked}: kept as it was")
+        }
+        Action::UnparkState { root, .. } => format!("state {root} is back, as warm as it was"),
+        Action::RemoveState {
+            folder, archive, ..
+        } => format!("state {folder} was removed; archive {archive} holds it"),
         Action::RemoveContainer { node } => format!("container {} was removed", node.container),
         Action::RemoveVolume {
             volume, archive, ..
@@ -116,6 +138,8 @@ pub(crate) fn change(action: &Action) -> Option<String> {
         Action::TakeBaseline { .. }
         | Action::SaveConfiguration { .. }
         | Action::ProbeNode { .. }
+        | Action::StopDaemon { .. }
+        | Action::ProbeDaemon { .. }
         | Action::Drain { .. }
         | Action::StopNode { .. }
         | Action::ArchiveState { .. }

@@ -30,6 +30,7 @@ mod reinstall;
 mod rollback;
 mod running_builds;
 mod soak;
+mod standalone;
 mod stores;
 mod story;
 mod support;

@@ -123,7 +123,7 @@ fn r1_4_2_a_step_of_the_sheet_stops_before_a_file_that_somebody_changed() {
 }
 
 /// Does what a person does with a run's sheet: each step, then its proof, from the top to the bottom.
-fn follow_sheet(machine: &Machine, run: &RunId) {
+pub(crate) fn follow_sheet(machine: &Machine, run: &RunId) {
     let sheet = sheet(machine, run);
     let steps = sheet.split("## At the end").next().unwrap();
     let blocks = blocks(steps);

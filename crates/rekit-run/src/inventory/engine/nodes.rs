@@ -158,6 +158,21 @@ pub(crate) fn remote_daemon(store: &Path, builder: &str) -> Result<Address, Stri
     address_of(&address.endpoint, tls_of(address).as_ref())
 }
 
+/// Returns the way to a standalone daemon: with the keys that a builder of the remote driver names for it, where there is one.
+pub(crate) fn standalone_daemon(
+    address: &str,
+    client: Option<(&Path, &str)>,
+) -> Result<Address, String> {
+    let keys = client.and_then(|(store, builder)| {
+        let read = store::store(store);
+        let builders = read.store.builders.iter().zip(&read.addresses);
+        let own = builders.filter(|(found, _)| found.name.as_str() == builder);
+        let mut nodes = own.flat_map(|(_, addresses)| addresses);
+        tls_of(nodes.find(|node| node.endpoint == address)?)
+    });
+    address_of(address, keys.as_ref())
+}
+
 fn address_of(address: &str, tls: Option<&TlsFiles>) -> Result<Address, String> {
     let material = tls.map(dial::tls_material).transpose()?;
     let endpoint = address

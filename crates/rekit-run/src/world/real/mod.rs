@@ -25,6 +25,7 @@ mod node;
 mod proof;
 mod rehearsal;
 mod script;
+mod standalone;
 mod tree;
 mod trial;
 
