@@ -179,7 +179,7 @@ fn a_full_disk_under_rekits_own_directory_leaves_the_world_as_it_was() {
 #[test]
 fn r1_2_5_an_archive_that_does_not_yield_the_inventory_ends_the_run() {
     let machine = Machine::small();
-    let killed = machine.rekit_killed_at("1:finished", &["reinstall", "--yes"]);
+    let killed = machine.rekit_killed_at("2:finished", &["reinstall", "--yes"]);
     assert_eq!(killed.signal, Some(9), "{killed}");
     let record = machine.record("team");
     let text = fs::read_to_string(&record).unwrap();
