@@ -137,15 +137,14 @@ impl Home {
         if !path.join("journal.db").exists() {
             return Ok(None);
         }
-        Self::with(
-            path,
-            now,
-            Ballast {
-                path: path.join("ballast"),
-            },
-            None,
-        )
-        .map(Some)
+        let ballast = Ballast {
+            path: path.join("ballast"),
+        };
+        match Self::with(path, now, ballast, None) {
+            // Another rekit is just making it.
+            Err(HomeError::Format { found: 0, .. }) => Ok(None),
+            home => home.map(Some),
+        }
     }
 
     fn with(

@@ -134,10 +134,10 @@ fn a_node_that_does_not_answer_is_a_choice_and_nothing_half_done() {
         .machine
         .rekit(&[&["plan", "--format", "json"], &WITHOUT[2..]].concat());
     let steps = steps.good().json()["steps"].as_array().unwrap().len();
-    for number in 1..=4 {
+    for number in 1..=3 {
         let point = format!(
             "{}:{}",
-            number * steps / 4,
+            number * steps / 3,
             ["started", "effect"][number % 2]
         );
         let killed = pair.machine.rekit_killed_at(&point, WITHOUT);
