@@ -177,21 +177,20 @@ fn buildx_that_changes_what_a_run_relies_on_stops_it_cleanly() {
     machine.rekit(REINSTALL).good();
     machine.drains("grace-seconds = 1");
     let image = machine.export();
-    let boot = machine.step("boot-node", "team0-g2");
-    let rewrite = machine.step("rewrite-record", "\"builder\":\"team\"");
     // Spelt otherwise: buildx refuses a second node with the same words.
     let endpoint = format!("unix:///{}", machine.lab.socket().display());
     let append = ["create", "--append", "--name", "team", "--node", "team1"];
     let append = [&append[..], &[&endpoint]].concat();
     let leave = ["create", "--name", "team", "--node", "team1", "--leave"];
-    let changes: [(u64, &str, &[&str]); 4] = [
-        (boot, "started", &append),
-        (boot, "finished", &leave),
-        (rewrite - 1, "finished", &append),
-        (rewrite, "started", &leave),
+    let changes: [(&str, &str, &[&str]); 4] = [
+        ("boot-node", "started", &append),
+        ("boot-node", "finished", &leave),
+        ("probe-node", "finished", &append),
+        ("rewrite-record", "started", &leave),
     ];
-    for (step, at, change) in changes {
-        machine.reinstall_killed_at(step, at);
+    for (kind, at, change) in changes {
+        // Anew each time: a node that was appended is renewed too.
+        machine.reinstall_killed_at(machine.step(kind, "team0-g2"), at);
         machine.docker(&[&["buildx"], change].concat()).good();
         let record = fs::read(machine.record("team")).unwrap();
         let refused = machine.rekit(&["resume", "--yes"]).refused();

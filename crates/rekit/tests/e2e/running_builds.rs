@@ -113,6 +113,7 @@ fn r2_1_4_status_shows_the_builds_that_a_run_waits_for() {
         let build = old["builds"]["known"].as_array()?.first().cloned();
         build.filter(|_| drains)
     };
+    until("the run has begun", || machine.is_at_work());
     let mut build = None;
     until("the drain of the team's node", || {
         let status = machine.rekit(&["status", "--format", "json"]).json();

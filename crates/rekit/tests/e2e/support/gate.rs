@@ -28,14 +28,24 @@ RUN --mount=type=cache,id=gates,target=/gates touch /gates/$GATE
 /// A program that runs.
 pub(crate) struct Begun {
     command: Command,
-    child: Child,
+    child: Option<Child>,
 }
 
 impl Begun {
     /// Returns how it ended.
-    pub(crate) fn end(self) -> Answer {
-        let output = self.child.wait_with_output().unwrap();
+    pub(crate) fn end(mut self) -> Answer {
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
         Answer::from(&self.command, &output)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        // A test that failed: what it began must not outlive its lab.
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
 
@@ -84,7 +94,7 @@ impl Machine {
         let mut command = self.gate_command(store, builder, "held", gate);
         command.args(["--build-arg", "PASSWORD=hunter2"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
+        let child = Some(command.spawn().unwrap());
         until("the held build runs", || {
             let seen = self.docker(&["exec", container, "ps", "-o", "args"]);
             seen.stdout.contains("/gates/$GATE")
@@ -145,7 +155,7 @@ impl Machine {
     pub(crate) fn begin(&self, arguments: &[&str]) -> Begun {
         let mut command = self.command("rekit", arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
+        let child = Some(command.spawn().unwrap());
         Begun { command, child }
     }
 }
