@@ -8,11 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     draft::{Draft, Ground, Patience, place},
-    goal::DrainGoal,
     history::PastRun,
     name::{ContainerName, HostId, HostPath, NodeName},
     plan::{Plan, Purpose},
-    reinstall::Wishes,
     step::{Action, FileState, Identity, Kept, NodePlace, StepId},
     undo::Undo,
 };
@@ -53,11 +51,11 @@ pub fn plan(
     ground: &Ground<'_>,
     runs: &[&PastRun],
     to: u32,
-    wishes: &Wishes,
+    patience: Patience,
 ) -> Result<Plan, NoWayBack> {
     let mut back = WayBack {
         ground,
-        wishes,
+        patience,
         draft: Draft::new(ground, Purpose::Rollback, to),
         files: BTreeMap::new(),
         remade: BTreeMap::new(),
@@ -74,7 +72,7 @@ pub fn plan(
 
 struct WayBack<'a> {
     ground: &'a Ground<'a>,
-    wishes: &'a Wishes,
+    patience: Patience,
     draft: Draft,
     /// What files will be by the steps so far.
     files: BTreeMap<HostPath, FileState>,
@@ -273,9 +271,8 @@ impl WayBack<'_> {
 
     /// Parks the nodes that are left, once no build runs on them.
     fn park(&mut self) {
-        let patience = Patience::of(&DrainGoal::default(), self.wishes.cut_running_builds);
         for (node, why) in std::mem::take(&mut self.left) {
-            self.draft.drain_and_stop(&node, patience);
+            self.draft.drain_and_stop(&node, self.patience);
             self.draft.push(why, Action::Park { node });
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use rekit_core::{
     check::{CheckedPlan, PlanFault, check},
     config::files::ConfigurationRestore,
-    draft::Ground,
+    draft::{Ground, Patience},
     event::Event,
     finalize,
     folders::{self, CacheFolder},
@@ -286,7 +286,7 @@ impl Session<'_> {
         &self,
         inventory: &Inventory,
         to: Option<u32>,
-        wishes: &Wishes,
+        patience: Patience,
     ) -> Result<Plan, SessionError> {
         let history = self.history()?;
         let to = to
@@ -297,7 +297,7 @@ impl Session<'_> {
             .file_states(&rollback::paths_of_interest(&runs))
             .await?;
         let ground = self.ground(inventory, &files, Purpose::Rollback)?;
-        let mut plan = rollback::plan(&ground, &runs, to, wishes)?;
+        let mut plan = rollback::plan(&ground, &runs, to, patience)?;
         running::announce(&mut plan, inventory);
         Ok(plan)
     }

@@ -2,8 +2,6 @@
 
 use super::WayBack;
 use crate::{
-    draft::Patience,
-    goal::DrainGoal,
     name::{BlobId, HostPath},
     reinstall::{platforms_on, prove_daemon, running_on},
     standalone::{Launch, StandalonePlace, parked_place},
@@ -15,7 +13,7 @@ impl WayBack<'_> {
         let Some(process) = running_on(self.ground.inventory, &daemon.root) else {
             return;
         };
-        let patience = Patience::of(&DrainGoal::default(), self.wishes.cut_running_builds);
+        let patience = self.patience;
         self.draft.interrupt(format!(
             "daemon at {}: nobody answers there from its end to its new start, usually for a few seconds",
             daemon.address

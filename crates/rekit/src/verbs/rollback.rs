@@ -1,6 +1,6 @@
 //! `rekit rollback [N]`: takes the open run back; where none is open, goes back to the generation before, or to generation N.
 
-use rekit_core::reinstall::Wishes;
+use rekit_core::draft::Patience;
 
 use super::plan;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     change::{self, Asked},
     exit::Exit,
     failure::Failure,
-    ui,
+    goal_file, ui,
 };
 
 #[derive(Debug, clap::Args)]
@@ -43,12 +43,10 @@ pub(crate) async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, F
         let nothing = rekit_core::rollback::NoWayBack::NothingBefore;
         return Err(rekit_run::session::SessionError::NoWayBack(nothing).into());
     }
+    let goal = goal_file::read(call, None)?;
+    let patience = Patience::of(&goal.drain, arguments.cut_running_builds);
     let inventory = call.look().await?;
-    let wishes = Wishes {
-        cut_running_builds: arguments.cut_running_builds,
-        ..Wishes::default()
-    };
     let session = call.silent();
-    let planned = session.plan_rollback(&inventory, arguments.generation, &wishes);
+    let planned = session.plan_rollback(&inventory, arguments.generation, patience);
     Ok(plan::carry_out(call, &inventory, planned).await?.exit)
 }

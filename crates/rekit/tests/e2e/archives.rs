@@ -15,7 +15,7 @@ const CONTAINER: &str = "buildx_buildkit_team0";
 
 #[test]
 fn r1_3_5_a_rehearsal_uses_the_archive_and_leaves_nothing() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.export();
     // A stopped daemon cannot be asked for a canary.
     machine.docker(&["stop", CONTAINER]).good();
@@ -40,7 +40,7 @@ fn r1_3_5_a_rehearsal_uses_the_archive_and_leaves_nothing() {
 
 #[test]
 fn a_rehearsal_that_is_stopped_leaves_nothing_and_one_that_is_killed_until_the_next() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.export();
     let archive = backed_up(&machine);
     let before = machine.world();
@@ -65,7 +65,7 @@ fn a_rehearsal_that_is_stopped_leaves_nothing_and_one_that_is_killed_until_the_n
 
 #[test]
 fn r1_3_5_a_cache_that_the_daemon_resets_silently_is_no_backup() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.export();
     machine.docker(&["stop", CONTAINER]).good();
     damage(&machine);
@@ -104,7 +104,7 @@ fn r1_3_5_a_cache_that_the_daemon_resets_silently_is_no_backup() {
 
 #[test]
 fn r1_3_5_a_canary_tells_a_warm_archive_from_one_that_only_boots() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.export();
     let canary = canary_left(&machine);
     let second = canary_left(&machine);
@@ -170,7 +170,7 @@ fn r1_3_5_a_canary_tells_a_warm_archive_from_one_that_only_boots() {
 
 #[test]
 fn r1_3_5_a_rehearsal_needs_no_root() {
-    let machine = Machine::small().lent_to_user();
+    let machine = Machine::quick().lent_to_user();
     machine.export();
     let archive = backed_up(&machine);
     let before = machine.world();
@@ -188,7 +188,7 @@ fn r1_3_5_a_rehearsal_needs_no_root() {
 
 #[test]
 fn prune_keeps_what_a_way_back_needs_and_frees_the_rest() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     machine.rekit(&["reinstall", "--yes"]).good();
     let states = listed(&machine)

@@ -9,7 +9,7 @@ use std::{
 
 #[test]
 fn r1_3_5_one_flipped_bit_in_an_archive_and_nothing_is_removed() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     machine.rekit(&["reinstall", "--yes"]).good();
     let ids = || machine.docker(&["ps", "-aq", "--no-trunc"]).good().stdout;
@@ -24,7 +24,7 @@ fn r1_3_5_one_flipped_bit_in_an_archive_and_nothing_is_removed() {
 
 #[test]
 fn r2_1_5_a_parked_node_that_somebody_started_is_not_removed() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.rekit(&["reinstall", "--yes"]).good();
     machine.docker(&["start", "buildx_buildkit_team0"]).good();
     machine
@@ -40,7 +40,7 @@ fn r2_1_5_a_parked_node_that_somebody_started_is_not_removed() {
 
 #[test]
 fn what_is_done_is_not_done_again() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let answer = machine
         .rekit(&["finalize", "--yes", "--format", "json"])
         .good();

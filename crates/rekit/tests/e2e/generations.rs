@@ -6,7 +6,7 @@ use std::fs;
 
 #[test]
 fn r1_4_4_generations_are_compared_and_the_end_of_the_probation_only_reminds() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let goal = machine.lab.home().join("project/rekit.toml");
     machine
         .rekit(&["generations", "diff"])

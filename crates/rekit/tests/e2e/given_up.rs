@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[test]
 fn r1_3_2_where_there_is_no_room_a_cache_can_be_given_up_by_name() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let disk = Disk::small(&machine);
     let rekit = |arguments: &[&str]| {

@@ -13,7 +13,7 @@ use std::{
 
 #[test]
 fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
-    let machine = machine();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     for kind in ["boot-node", "drain", "archive-state", "validate"] {
@@ -36,7 +36,7 @@ fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
 
 #[test]
 fn a_daemon_that_is_killed_costs_at_most_the_run() {
-    let machine = machine();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     // As the kernel does when memory runs out: to the new node, then to the old one.
@@ -51,7 +51,7 @@ fn a_daemon_that_is_killed_costs_at_most_the_run() {
 
 #[test]
 fn a_socket_that_is_away_for_a_while_costs_at_most_the_run() {
-    let machine = machine();
+    let machine = Machine::quick();
     let before = machine.world();
     let (socket, away) = (machine.lab.socket(), machine.lab.root().join("away"));
     for kind in ["probe-node", "drain", "park"] {
@@ -66,7 +66,7 @@ fn a_socket_that_is_away_for_a_while_costs_at_most_the_run() {
 
 #[test]
 fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
-    let machine = machine();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     let home = machine.home();
@@ -98,7 +98,7 @@ fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
 
 #[test]
 fn a_laptop_that_sleeps_and_a_terminal_that_closes_only_stop_the_run() {
-    let machine = machine();
+    let machine = Machine::quick();
     let before = machine.world();
     let run = reinstall_until(&machine, "archive-state");
     signal("-STOP", run.id());
@@ -125,14 +125,6 @@ fn a_laptop_that_sleeps_and_a_terminal_that_closes_only_stop_the_run() {
     until(&machine, "drain");
     signal("-HUP", run.id());
     Answer::of_child(run).good();
-}
-
-/// A small machine whose goal asks for no more waiting than is needed.
-fn machine() -> Machine {
-    let machine = Machine::small();
-    let goal = machine.lab.home().join("project/rekit.toml");
-    fs::write(goal, "[drain]\ngrace-seconds = 1\n").unwrap();
-    machine
 }
 
 /// Starts a reinstall and returns once a step of this kind has begun.

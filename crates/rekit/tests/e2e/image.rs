@@ -6,7 +6,7 @@ const IMAGE: &str = "moby/buildkit:buildx-stable-1";
 
 #[test]
 fn r1_3_2_a_restore_needs_no_registry() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let create = ["backup", "create", "team", "--yes"];
     let answer = machine.rekit(&create).good();

@@ -8,7 +8,6 @@ use crate::support::{Dice, Machine, differences, set_by};
 use rekit_core::next::{RunEnd, Stage};
 use std::{
     collections::BTreeMap,
-    fs,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -20,9 +19,7 @@ const UNKNOWN: u64 = 10_000;
 
 #[test]
 fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
-    let machine = Machine::small();
-    let goal = machine.lab.home().join("project/rekit.toml");
-    fs::write(goal, "[drain]\ngrace-seconds = 1\n").unwrap();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     let mut killer = Killer {

@@ -1,7 +1,6 @@
 //! The ladder: real runs killed before and after every effect and every journal write, each time resumed to the next point.
 
 use crate::support::{Machine, differences, remnants};
-use std::fs;
 
 /// The points of a step on the way forward, in their order.
 const FORWARD: [&str; 3] = ["started", "effect", "finished"];
@@ -13,7 +12,7 @@ const REINSTALL: &[&str] = &["reinstall", "--yes"];
 
 #[test]
 fn a_reinstall_and_its_rollback_killed_at_every_point_end_as_if_never_killed() {
-    let machine = quick_machine();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     let steps = machine.plan()["steps"].as_array().unwrap().len();
@@ -40,7 +39,7 @@ fn a_reinstall_and_its_rollback_killed_at_every_point_end_as_if_never_killed() {
 
 #[test]
 fn an_open_run_taken_back_from_anywhere_leaves_the_world_as_it_was() {
-    let machine = quick_machine();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     let steps = machine.plan()["steps"].as_array().unwrap().len();
@@ -88,12 +87,4 @@ fn kill(machine: &Machine, step: usize, at: &str, arguments: &[&str]) {
     let point = format!("{step}:{at}");
     let answer = machine.rekit_killed_at(&point, arguments);
     assert_eq!(answer.signal, Some(9), "{point} did not fire\n{answer}");
-}
-
-/// Starts a machine whose goal asks for no more waiting than is needed.
-fn quick_machine() -> Machine {
-    let machine = Machine::small();
-    let goal = machine.lab.home().join("project/rekit.toml");
-    fs::write(goal, "[drain]\ngrace-seconds = 1\n").unwrap();
-    machine
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 #[test]
 fn r2_2_5_r2_3_1_r2_3_5_clean_removes_all_of_buildkits_and_install_begins_anew() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let (before, foreign) = (machine.world(), machine.foreign());
     let cleaned = changed(&machine, &["clean", "--yes"]);
@@ -43,7 +43,7 @@ fn r2_2_5_r2_3_1_r2_3_5_clean_removes_all_of_buildkits_and_install_begins_anew()
 
 #[test]
 fn clean_of_one_builder_leaves_the_others() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     machine.rekit(&["clean", "nobody"]).ends_with(2);
     let before = machine.world();
     machine.rekit(&["clean", "team", "--yes"]).good();
@@ -66,7 +66,7 @@ fn clean_of_one_builder_leaves_the_others() {
 
 #[test]
 fn r2_3_5_clean_leaves_a_container_that_only_bears_a_nodes_name() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let create = ["buildx", "create", "--name", "web", "--node", "web0"];
     machine.docker(&create).good();
     let (name, volume) = ("buildx_buildkit_web0", "buildx_buildkit_web0_state:/data");
@@ -88,7 +88,7 @@ fn r2_3_5_clean_leaves_a_container_that_only_bears_a_nodes_name() {
 
 #[test]
 fn a_clean_killed_between_the_removals_is_taken_back() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let before = machine.world();
     // Step 8 removes the container, step 9 the volume.
@@ -105,7 +105,7 @@ fn a_clean_killed_between_the_removals_is_taken_back() {
 
 #[test]
 fn doctor_fix_mends_what_needs_no_new_node_and_names_the_rest() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let codes = |answer: &Answer| -> Vec<String> {
         let findings = answer.json()["findings"].clone();
         let code = |finding: &Value| finding["code"].as_str().unwrap().to_owned();
@@ -131,7 +131,7 @@ fn doctor_fix_mends_what_needs_no_new_node_and_names_the_rest() {
 
 #[test]
 fn a_backup_on_another_disk_comes_back_warm_into_any_builder() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let disk = machine.lab.root().join("tmp/disk").display().to_string();
     let made = machine

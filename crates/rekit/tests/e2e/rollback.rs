@@ -7,14 +7,14 @@ use std::fs;
 
 #[test]
 fn r1_2_1_r1_2_2_rollback_while_parked_brings_back_the_store_and_the_warm_cache() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let (image, before) = reinstalled(&machine);
     went_back(&machine, &image, &before);
 }
 
 #[test]
 fn r1_3_2_r2_3_1_rollback_after_finalize_brings_the_same_from_the_archive() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let (image, before) = reinstalled(&machine);
     machine.rekit(&["finalize", "--yes"]).good();
     went_back(&machine, &image, &before);
@@ -35,7 +35,7 @@ fn r1_3_2_a_cache_of_more_than_500_mb_comes_back_whole() {
 
 #[test]
 fn a_naive_copy_is_told_apart() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let image = machine.export();
     let node = "buildx_buildkit_team0";
     machine.docker(&["stop", "--time", "60", node]).good();
@@ -78,7 +78,7 @@ fn a_naive_copy_is_told_apart() {
 
 #[test]
 fn r1_4_1_a_generation_can_be_left_and_entered_again_and_again() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let (image, before) = reinstalled(&machine);
     machine.rekit(&["rollback", "--yes"]).good();
     machine.rekit(&["rollback", "1", "--yes"]).good();
@@ -92,7 +92,7 @@ fn r1_4_1_a_generation_can_be_left_and_entered_again_and_again() {
 
 #[test]
 fn r1_4_1_r1_4_2_the_sheets_bring_all_back_with_a_shell_alone() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let (image, before) = reinstalled(&machine);
     machine.rekit(&["finalize", "--yes"]).good();
     let mut runs = machine.runs();
@@ -105,7 +105,7 @@ fn r1_4_1_r1_4_2_the_sheets_bring_all_back_with_a_shell_alone() {
 
 #[test]
 fn r1_4_2_a_step_of_the_sheet_stops_before_a_file_that_somebody_changed() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     reinstalled(&machine);
     let sheet = sheet(&machine, &machine.runs()[0].plan.run);
     let record = machine.record("team");

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 #[test]
 fn without_root_the_run_works_and_what_needs_root_is_named_first() {
-    let machine = Machine::small().lent_to_user();
+    let machine = Machine::quick().lent_to_user();
     let config = machine.lab.home().join(&machine.planted.invalid_config);
     let folder = config.parent().unwrap().display().to_string();
     Answer::of(machine.lab.command("chown").args(["-R", "0:0", &folder])).good();
@@ -56,7 +56,7 @@ fn without_root_the_run_works_and_what_needs_root_is_named_first() {
 
 #[test]
 fn root_goes_on_with_a_run_of_another_account_and_locks_it_out_of_nothing() {
-    let machine = Machine::small().lent_to_user();
+    let machine = Machine::quick().lent_to_user();
     let (image, before) = (machine.export(), machine.world());
     let steps = machine.plan()["steps"].as_array().unwrap().len();
     let point = format!("{}:effect", steps / 2);

@@ -24,6 +24,13 @@ impl Machine {
         Self::with(false, CacheSize::Small)
     }
 
+    /// The same with a goal that asks for no more waiting than is needed where nobody builds meanwhile.
+    pub(crate) fn quick() -> Self {
+        let machine = Self::small();
+        machine.drains("grace-seconds = 1");
+        machine
+    }
+
     /// Starts the machine with an engine of this image store.
     pub(crate) fn of(image_store: ImageStore, cache: CacheSize) -> Self {
         let options = LabOptions {
