@@ -13,6 +13,7 @@ mod configuration;
 mod docker;
 mod engine;
 pub(crate) mod engine_cache;
+mod engines;
 mod exchange;
 mod file;
 mod folder;
@@ -35,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use rekit_buildkit::{Endpoint, Engine, Timeouts, TlsMaterial};
+use rekit_buildkit::Engine;
 use rekit_core::{
     config::files::ArchivedFile,
     engine_cache::{EnginePlace, RunningContainer},
@@ -55,6 +56,7 @@ use super::{
 };
 
 use crate::inventory::{self, Limits};
+pub use engines::Address;
 pub(crate) use exchange::{export, import};
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
@@ -72,15 +74,6 @@ pub async fn verify_archive(path: PathBuf, listener: &dyn Fn(Event)) -> Result<D
 /// Returns the files of an archive of configuration, wherever it lies; they are unpacked in `home` for that.
 pub fn archived_files(path: &Path, home: &Path) -> Result<Vec<ArchivedFile>, WorldError> {
     configuration::files(path, home)
-}
-
-/// How to dial a host. Holds credentials: never printed, never stored.
-#[derive(Clone)]
-pub struct Address {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// TLS, where it is spoken.
-    pub tls: Option<TlsMaterial>,
 }
 
 /// The real world as one run sees it.
@@ -116,31 +109,6 @@ impl<'a> RealWorld<'a> {
             listener,
             interrupt,
         }
-    }
-
-    /// Returns the engine of a host, dialled once.
-    pub(crate) async fn engine(&self, host: &HostId) -> Answer<Engine> {
-        let mut engines = self.engines.lock().await;
-        if let Some(engine) = engines.get(host) {
-            return Ok(engine.clone());
-        }
-        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            WorldError::failed(format!("engine `{host}` cannot be reached"), error)
-        };
-        let address = match self.addresses.get(host) {
-            Some(address) => address.clone(),
-            None => Address {
-                endpoint: host
-                    .as_str()
-                    .parse()
-                    .map_err(|error| failed(Box::new(error)))?,
-                tls: None,
-            },
-        };
-        let connected = Engine::connect(address.endpoint, address.tls, Timeouts::default()).await;
-        let engine = connected.map_err(|error| failed(Box::new(error)))?;
-        engines.insert(host.clone(), engine.clone());
-        Ok(engine)
     }
 
     /// Makes and finds archives in another folder than rekit's own.
