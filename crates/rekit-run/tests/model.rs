@@ -45,6 +45,8 @@ use rekit_run::{
 
 const RECORD: &[u8] =
     br#"{"Name":"team","Driver":"docker-container","Nodes":[{"Name":"team0","Endpoint":"unix:///a"}],"Dynamic":false}"#;
+/// What somebody else writes in its place.
+const THEIRS: &[u8] = br#"{"Name":"team"}"#;
 /// Changing operations in the longest step, and one more.
 const OPERATIONS: u32 = 7;
 
@@ -561,6 +563,23 @@ struct Point {
     faults: u8,
     /// Whether somebody else changed the world.
     moved: bool,
+    /// What the executor does wrong.
+    slip: Option<Slip>,
+}
+
+/// What an executor could do wrong. Each must be found by the search, or the search is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Slip {
+    /// It does not write down that a step begins, with its undo.
+    LosesStarted,
+    /// It does not write down that a step is done.
+    LosesFinished,
+    /// It does not write down that a step is taken back.
+    LosesUndone,
+    /// It prepares the undo of a step anew that had begun, and the later one stands.
+    PreparesTwice,
+    /// It does not see that somebody else changed the record.
+    IgnoresGuards,
 }
 
 impl Point {
@@ -568,8 +587,48 @@ impl Point {
         RunState::replay(plan.plan().steps.len(), &self.journal.entries)
     }
 
+    fn at(world: FakeWorld, faults: u8) -> Self {
+        Self {
+            journal: MemoryJournal::default(),
+            world,
+            faults,
+            moved: false,
+            slip: None,
+        }
+    }
+
     /// Does one thing, as a fresh process would: nothing is known but journal and world.
     fn advance(&mut self, plan: &CheckedPlan) -> Result<Option<DriveEnd>, DriveError> {
+        let last = self.journal.entries.last();
+        let has_begun = matches!(last, Some(Entry::Started { .. }));
+        if self.slip == Some(Slip::PreparesTwice) && has_begun {
+            self.journal.entries.pop();
+            self.advance_once(plan)?;
+        }
+        let before = self.journal.entries.len();
+        let mut end = self.advance_once(plan);
+        let has_begun = matches!(
+            self.journal.entries.get(before),
+            Some(Entry::Started { .. })
+        );
+        if self.slip == Some(Slip::LosesStarted) && has_begun {
+            // It goes on as if the entry were on the disk.
+            end = self.advance_once(plan);
+            self.journal.entries.remove(before);
+            return end;
+        }
+        let is_lost = |entry: &Entry| match self.slip {
+            Some(Slip::LosesFinished) => matches!(entry, Entry::Finished { .. }),
+            Some(Slip::LosesUndone) => matches!(entry, Entry::Undone { .. }),
+            _ => false,
+        };
+        if self.journal.entries.last().is_some_and(is_lost) {
+            self.journal.entries.truncate(before);
+        }
+        end
+    }
+
+    fn advance_once(&mut self, plan: &CheckedPlan) -> Result<Option<DriveEnd>, DriveError> {
         let entries = self.journal.entries.clone();
         let mut run = Run::new(plan, &entries, &|_: Event| {}, &|| false);
         now(run.advance(&mut self.world, &mut self.journal))
@@ -693,8 +752,18 @@ fn check_end(plan: &CheckedPlan, start: &FakeWorld, point: &Point) {
     let mut point = point.clone();
     point.world.fault = None;
     point.journal.fuel = None;
+    let is_theirs = |world: &FakeWorld| {
+        let record = world.files.get(&path("/s/instances/team"));
+        record.is_some_and(|(bytes, _)| bytes == THEIRS)
+    };
+    let was_theirs = is_theirs(&point.world);
     for _ in 0..200 {
-        match point.advance(plan).unwrap() {
+        let end = point.advance(plan).unwrap();
+        assert!(
+            !was_theirs || is_theirs(&point.world),
+            "somebody else's record was overwritten"
+        );
+        match end {
             Some(DriveEnd::Ended(RunEnd::Done)) => return,
             Some(DriveEnd::Ended(RunEnd::RolledBack)) => {
                 if !point.moved {
@@ -774,13 +843,15 @@ fn foreign_moves(point: &Point) -> Vec<Point> {
             .is_some()
     });
     moved(&|world| {
-        world
-            .files
-            .insert(
-                path("/s/instances/team"),
-                (b"{\"Name\":\"team\"}".to_vec(), 0o600),
-            )
-            .is_some()
+        let record = path("/s/instances/team");
+        let theirs = (THEIRS.to_vec(), 0o600);
+        let Some(old) = world.files.insert(record.clone(), theirs) else {
+            return false;
+        };
+        if point.slip == Some(Slip::IgnoresGuards) {
+            world.hidden.entry(record).or_insert(old);
+        }
+        true
     });
     moved(&|world| {
         let intact = world
@@ -845,7 +916,7 @@ fn moves(plan: &CheckedPlan, point: &Point) -> Vec<Point> {
     if point.state(plan).ended().is_none() && point.state(plan).turned().is_none() {
         let mut asked = point.clone();
         asked.faults -= 1;
-        asked.journal.entries.push(rekit_core::next::Entry::Turned {
+        asked.journal.entries.push(Entry::Turned {
             why: Turn::Asked {},
         });
         next.push(asked);
@@ -864,15 +935,24 @@ fn search(
     blobs: &MemoryJournal,
     faults: u8,
 ) -> (usize, Point) {
+    search_with(plan, start, blobs, (faults, None))
+}
+
+/// The same with an executor that does something wrong.
+fn search_with(
+    plan: &CheckedPlan,
+    start: &FakeWorld,
+    blobs: &MemoryJournal,
+    (faults, slip): (u8, Option<Slip>),
+) -> (usize, Point) {
     let journal = MemoryJournal {
         blobs: blobs.blobs.clone(),
         ..MemoryJournal::default()
     };
     let first = Point {
         journal,
-        world: start.clone(),
-        faults,
-        moved: false,
+        slip,
+        ..Point::at(start.clone(), faults)
     };
     let mut seen = HashSet::from([first.clone()]);
     let mut queue = VecDeque::from([first]);
@@ -1021,12 +1101,7 @@ fn every_reinstall_of_two_nodes_ends_with_both_renewed_or_as_before() {
 fn r2_1_4_a_build_on_a_node_that_is_to_stop_takes_the_run_back() {
     let start = machine();
     let reinstall = reinstall(&start);
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: start.clone(),
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(start.clone(), 0);
     let stop = StepId(7);
     while point.state(&reinstall).next() != rekit_core::next::Do::Observe(stop) {
         point.advance(&reinstall).unwrap();
@@ -1136,12 +1211,7 @@ fn every_import_of_cache_mounts_ends_complete_or_as_before() {
     assert_eq!(done.world.mounts[&at("team", "/two")], "2");
     // One that holds something else is not mixed, and what was added before it goes again.
     start.mounts.insert(at("team", "/two"), "theirs".to_owned());
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: start.clone(),
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(start.clone(), 0);
     let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert_eq!(point.world.mounts, start.mounts);
@@ -1194,12 +1264,7 @@ fn every_restore_of_a_folder_or_a_file_ends_complete_or_as_before() {
     assert_eq!(done.world.files[&path("/s/lost")].0, b"exported");
     // What lies there is never mixed, and what was filled before is empty again.
     start.trees.insert(path("/var/empty"), b"theirs".to_vec());
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: start.clone(),
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(start.clone(), 0);
     let end = std::iter::repeat_with(|| point.advance(&moved).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert_eq!(point.world.trees, start.trees);
@@ -1413,12 +1478,7 @@ fn r2_1_2_every_renewal_of_a_daemon_in_place_ends_forward_or_as_before() {
     let mut damaged = done.world.clone();
     let archive = damaged.archives.get_mut(&name("stopped")).unwrap();
     archive.damaged = true;
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: damaged,
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(damaged, 0);
     let plan = finalize_state();
     let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
@@ -1430,12 +1490,7 @@ fn r2_1_4_a_daemon_with_a_build_that_does_not_end_is_left_alone() {
     let mut start = machine_with_daemon();
     start.daemons.get_mut(&path("/var/b")).unwrap().busy = true;
     let plan = renew_in_place(&start);
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: start.clone(),
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(start.clone(), 0);
     let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert!(matches!(
@@ -1470,12 +1525,7 @@ fn r1_4_5_a_criterion_that_fails_turns_the_run_or_a_person_decides() {
     let mut start = machine();
     start.unfit.insert(name("buildx_buildkit_team0-g1"));
     let plan = judged(&start);
-    let first = Point {
-        journal: MemoryJournal::default(),
-        world: start.clone(),
-        faults: 2,
-        moved: false,
-    };
+    let first = Point::at(start.clone(), 2);
     let end = |plan: &CheckedPlan, point: &mut Point| {
         std::iter::repeat_with(|| point.advance(plan).unwrap()).find_map(|end| end)
     };
@@ -1528,12 +1578,7 @@ fn a_damaged_archive_stops_the_removal_with_the_old_node_as_it_was() {
     let mut world = parked.world.clone();
     world.archives.get_mut(&name("team0")).unwrap().damaged = true;
     let plan = finalize(&world);
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: world.clone(),
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(world.clone(), 0);
     let end = std::iter::repeat_with(|| point.advance(&plan).unwrap()).find_map(|end| end);
     assert_eq!(end, Some(DriveEnd::Ended(RunEnd::RolledBack)));
     assert!(matches!(
@@ -1544,18 +1589,37 @@ fn a_damaged_archive_stops_the_removal_with_the_old_node_as_it_was() {
 }
 
 #[test]
+fn an_executor_that_does_anything_wrong_is_caught() {
+    let start = machine();
+    let plan = reinstall(&start);
+    let blobs = MemoryJournal::default();
+    for slip in [
+        Slip::LosesStarted,
+        Slip::LosesFinished,
+        Slip::LosesUndone,
+        Slip::PreparesTwice,
+        Slip::IgnoresGuards,
+    ] {
+        let found = std::panic::catch_unwind(|| {
+            search_with(&plan, &start, &blobs, (2, Some(slip)));
+        });
+        let why = found.expect_err(&format!("{slip:?} was not found"));
+        let text = why.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| why.downcast_ref::<&str>().copied());
+        let text: String = text.unwrap_or_default().chars().take(60).collect();
+        println!("{slip:?}: {text}");
+    }
+}
+
+#[test]
 fn the_first_undo_stands() {
     let start = machine();
     let plan = reinstall(&start);
-    let mut point = Point {
-        journal: MemoryJournal::default(),
-        world: start,
-        faults: 0,
-        moved: false,
-    };
+    let mut point = Point::at(start, 0);
     while !matches!(point.advance(&plan).unwrap(), Some(DriveEnd::Ended(_))) {}
-    let started = |entry: &&rekit_core::next::Entry| matches!(entry, rekit_core::next::Entry::Started { step, .. } if *step == StepId(5));
-    let again = rekit_core::next::Entry::Started {
+    let started =
+        |entry: &&Entry| matches!(entry, Entry::Started { step, .. } if *step == StepId(5));
+    let again = Entry::Started {
         step: StepId(5),
         undo: Undo::Nothing {},
     };

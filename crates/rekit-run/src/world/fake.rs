@@ -55,6 +55,8 @@ pub struct FakeWorld {
     pub unfit: BTreeSet<ContainerName>,
     /// Containers on which a build runs that never ends.
     pub busy: BTreeSet<At<ContainerName>>,
+    /// Files as reads tell them, whatever they are: somebody changed them, and it is not seen.
+    pub hidden: BTreeMap<HostPath, (Vec<u8>, u32)>,
     /// What the next changing operations do.
     pub fault: Option<Fault>,
     /// A number for each object made.
@@ -101,9 +103,13 @@ impl FakeWorld {
         }
     }
 
+    fn told(&self, path: &HostPath) -> Option<&(Vec<u8>, u32)> {
+        self.hidden.get(path).or_else(|| self.files.get(path))
+    }
+
     /// Returns what a file is.
     pub fn state(&self, path: &HostPath) -> FileState {
-        match self.files.get(path) {
+        match self.told(path) {
             Some((bytes, _)) => FileState::Present {
                 digest: Digest::of(bytes),
             },
@@ -173,8 +179,7 @@ impl ReadWorld for FakeWorld {
 
     async fn read_file(&self, path: &HostPath) -> Answer<Option<(ForeignBytes, u32)>> {
         Ok(self
-            .files
-            .get(path)
+            .told(path)
             .map(|(bytes, mode)| (ForeignBytes::new(bytes.clone()), *mode)))
     }
 

@@ -212,6 +212,7 @@ impl ChangeWorld for FakeWorld {
     ) -> Answer<()> {
         self.step()?;
         self.check(file)?;
+        self.hidden.remove(file.path);
         self.files
             .insert(file.path.clone(), (content.expose().to_vec(), mode));
         Ok(())
@@ -220,6 +221,7 @@ impl ChangeWorld for FakeWorld {
     async fn remove_file(&mut self, file: FileChange<'_>) -> Answer<()> {
         self.step()?;
         self.check(file)?;
+        self.hidden.remove(file.path);
         self.files.remove(file.path);
         Ok(())
     }
