@@ -418,47 +418,51 @@ mod tests {
         check(
             120,
             &expect![[r#"
-            Machine    linux/amd64, kernel 6.18.0, 8 processors, 31.2 GiB memory, user 1000
-            Programs   docker 28.5.2, buildx v0.36.1
-            In force   context default (from default), builder team (from current)
-            Emulates   linux/arm64
+                Machine    linux/amd64, kernel 6.18.0, 8 processors, 31.2 GiB memory, user 1000
+                Programs   docker 28.5.2, buildx v0.36.1
+                In force   context default (from default), builder team (from current)
+                Emulates   linux/arm64
 
-            Engines
-              HOST                         ENGINE               IMAGE STORE        BUILDKIT  CONTAINERS  VOLUMES
-              unix:///var/run/docker.sock  28.5.2, linux/amd64  classic, overlay2  v0.25.1   0           0
+                Engines
+                  HOST                         ENGINE               IMAGE STORE        BUILDKIT  CONTAINERS  VOLUMES
+                  unix:///var/run/docker.sock  28.5.2, linux/amd64  classic, overlay2  v0.25.1   0           0
 
-            Builders
-              BUILDER  DRIVER            NODE   STATUS            BUILDKIT  CACHE                    LAST USE
-              team *   docker-container  team0  running, 1 build  v0.32.2   5.0 GiB in 1234 records  3 hours ago
-                                         team1  stopped           -         -
-              ci       -                 -      cannot be read    -         -                        -
+                Builders
+                  BUILDER  DRIVER            NODE   STATUS            BUILDKIT  CACHE                    LAST USE
+                  team *   docker-container  team0  running, 1 build  v0.32.2   5.0 GiB in 1234 records  3 hours ago
+                                             team1  stopped           -         -
+                  ci       -                 -      cannot be read    -         -                        -
 
-            Other daemons
-              KNOWN BY    ADDRESS                              ROOT               BUILDKIT
-              process 77  unix:///run/buildkit/buildkitd.sock  /var/lib/buildkit  v0.17.3
+                Builds that run
+                  NODE   BUILD
+                  team0  build r (target .)
 
-            Contexts
-              CONTEXT        ENDPOINT                                   STATE
-              default *      unix:///var/run/docker.sock                usable
-              desktop-linux  npipe:////./pipe/dockerDesktopLinuxEngine  protocol not available
+                Other daemons
+                  KNOWN BY    ADDRESS                              ROOT               BUILDKIT
+                  process 77  unix:///run/buildkit/buildkitd.sock  /var/lib/buildkit  v0.17.3
 
-            Caches
-              CACHE                        KIND           USED BY     SIZE     DISK FREE
-              buildx_buildkit_team0_state  state volume   team/team0  6.0 GiB  100 GiB
-              buildx_buildkit_old0_state   orphan volume  nobody      ?        100 GiB
+                Contexts
+                  CONTEXT        ENDPOINT                                   STATE
+                  default *      unix:///var/run/docker.sock                usable
+                  desktop-linux  npipe:////./pipe/dockerDesktopLinuxEngine  protocol not available
 
-            Files
-              FILE                          SIZE   STEERS OR VERDICT
-              /etc/buildkit/buildkitd.toml  812 B  refused at 2:19: invalid disk space `20 gigs`
-              /home/u/.docker/config.json   812 B  currentContext
+                Caches
+                  CACHE                        KIND           USED BY     SIZE     DISK FREE
+                  buildx_buildkit_team0_state  state volume   team/team0  6.0 GiB  100 GiB
+                  buildx_buildkit_old0_state   orphan volume  nobody      ?        100 GiB
 
-            Could not be read
-              WHAT                             WHY
-              engine ssh://far                 timed out after 2 s
-              builder ci                       unexpected end of JSON input
-              /home/u/.docker/buildx/activity  permission denied
-              node team1                       not running
-        "#]],
+                Files
+                  FILE                          SIZE   STEERS OR VERDICT
+                  /etc/buildkit/buildkitd.toml  812 B  refused at 2:19: invalid disk space `20 gigs`
+                  /home/u/.docker/config.json   812 B  currentContext
+
+                Could not be read
+                  WHAT                             WHY
+                  engine ssh://far                 timed out after 2 s
+                  builder ci                       unexpected end of JSON input
+                  /home/u/.docker/buildx/activity  permission denied
+                  node team1                       not running
+            "#]],
         );
     }
 
@@ -467,64 +471,68 @@ mod tests {
         check(
             60,
             &expect![[r#"
-            Machine    linux/amd64, kernel 6.18.0, 8 processors, 31.2 GiB memory, user 1000
-            Programs   docker 28.5.2, buildx v0.36.1
-            In force   context default (from default), builder team (from current)
-            Emulates   linux/arm64
+                Machine    linux/amd64, kernel 6.18.0, 8 processors, 31.2 GiB memory, user 1000
+                Programs   docker 28.5.2, buildx v0.36.1
+                In force   context default (from default), builder team (from current)
+                Emulates   linux/arm64
 
-            Engines
-              HOST       ENGINE    IMAGE     BUILDKIT  CONTAINE  VOLUMES
-                                   STORE               RS
-              unix:///v  28.5.2,   classic,  v0.25.1   0         0
-              ar/run/do  linux/am  overlay2
-              cker.sock  d64
+                Engines
+                  HOST       ENGINE    IMAGE     BUILDKIT  CONTAINE  VOLUMES
+                                       STORE               RS
+                  unix:///v  28.5.2,   classic,  v0.25.1   0         0
+                  ar/run/do  linux/am  overlay2
+                  cker.sock  d64
 
-            Builders
-              BUILDER  DRIVER   NODE   STATUS   BUILDKI  CACHE    LAST
-                                                T                 USE
-              team *   docker-  team0  running  v0.32.2  5.0 GiB  3
-                       contain         , 1               in 1234  hours
-                       er              build             records  ago
-                                team1  stopped  -        -
-              ci       -        -      cannot   -        -        -
-                                       be read
+                Builders
+                  BUILDER  DRIVER   NODE   STATUS   BUILDKI  CACHE    LAST
+                                                    T                 USE
+                  team *   docker-  team0  running  v0.32.2  5.0 GiB  3
+                           contain         , 1               in 1234  hours
+                           er              build             records  ago
+                                    team1  stopped  -        -
+                  ci       -        -      cannot   -        -        -
+                                           be read
 
-            Other daemons
-              KNOWN BY    ADDRESS            ROOT               BUILDKIT
-              process 77  unix:///run/build  /var/lib/buildkit  v0.17.3
-                          kit/buildkitd.soc
-                          k
+                Builds that run
+                  NODE   BUILD
+                  team0  build r (target .)
 
-            Contexts
-              CONTEXT        ENDPOINT                       STATE
-              default *      unix:///var/run/docker.sock    usable
-              desktop-linux  npipe:////./pipe/dockerDeskto  protocol not
-                             pLinuxEngine                   available
+                Other daemons
+                  KNOWN BY    ADDRESS            ROOT               BUILDKIT
+                  process 77  unix:///run/build  /var/lib/buildkit  v0.17.3
+                              kit/buildkitd.soc
+                              k
 
-            Caches
-              CACHE         KIND          USED BY     SIZE     DISK FREE
-              buildx_build  state volume  team/team0  6.0 GiB  100 GiB
-              kit_team0_st
-              ate
-              buildx_build  orphan        nobody      ?        100 GiB
-              kit_old0_sta  volume
-              te
+                Contexts
+                  CONTEXT        ENDPOINT                       STATE
+                  default *      unix:///var/run/docker.sock    usable
+                  desktop-linux  npipe:////./pipe/dockerDeskto  protocol not
+                                 pLinuxEngine                   available
 
-            Files
-              FILE                       SIZE   STEERS OR VERDICT
-              /etc/buildkit/buildkitd.t  812 B  refused at 2:19: invalid
-              oml                               disk space `20 gigs`
-              /home/u/.docker/config.js  812 B  currentContext
-              on
+                Caches
+                  CACHE         KIND          USED BY     SIZE     DISK FREE
+                  buildx_build  state volume  team/team0  6.0 GiB  100 GiB
+                  kit_team0_st
+                  ate
+                  buildx_build  orphan        nobody      ?        100 GiB
+                  kit_old0_sta  volume
+                  te
 
-            Could not be read
-              WHAT                          WHY
-              engine ssh://far              timed out after 2 s
-              builder ci                    unexpected end of JSON input
-              /home/u/.docker/buildx/activ  permission denied
-              ity
-              node team1                    not running
-        "#]],
+                Files
+                  FILE                       SIZE   STEERS OR VERDICT
+                  /etc/buildkit/buildkitd.t  812 B  refused at 2:19: invalid
+                  oml                               disk space `20 gigs`
+                  /home/u/.docker/config.js  812 B  currentContext
+                  on
+
+                Could not be read
+                  WHAT                          WHY
+                  engine ssh://far              timed out after 2 s
+                  builder ci                    unexpected end of JSON input
+                  /home/u/.docker/buildx/activ  permission denied
+                  ity
+                  node team1                    not running
+            "#]],
         );
     }
 }
