@@ -414,6 +414,9 @@ impl Session<'_> {
         let mut run = Run::new(plan, entries, self.listener, self.interrupt).with_kill(self.kill);
         first(&mut run, &mut journal)?;
         let end = run.drive(world, &mut journal).await?;
+        if !entries.is_empty() {
+            world.forget_broken_trials(plan.plan()).await;
+        }
         Ok(Applied {
             plan: plan.plan().clone(),
             state: run.state().clone(),

@@ -97,6 +97,22 @@ fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
 }
 
 #[test]
+fn a_trial_that_is_broken_off_leaves_no_image() {
+    let machine = Machine::quick();
+    let before = machine.world();
+    let mut run = begin(&machine, machine.command("rekit", &["reinstall", "--yes"]));
+    // The baseline builds with Compose, which loads an image that is there for a moment only.
+    let list = ["images", "--quiet", "rekit-probe"];
+    wait_for("an image of a trial", || {
+        !machine.docker(&list).good().stdout.is_empty()
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    machine.rekit(&["rollback", "--yes"]).good();
+    assert_as_before(&machine, &before, "broken off in a trial");
+}
+
+#[test]
 fn a_laptop_that_sleeps_and_a_terminal_that_closes_only_stop_the_run() {
     let machine = Machine::quick();
     let before = machine.world();

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use rekit_buildkit::probe::{
-    self, Nonce,
-    elf::{Architecture, program},
+use rekit_buildkit::{
+    Engine, Filters,
+    probe::{
+        self, Nonce,
+        elf::{Architecture, program},
+    },
 };
 use rekit_core::step::Claim;
 
@@ -14,6 +17,8 @@ use super::{
     proof,
 };
 
+/// The name of the images that Compose makes in trials; each has a tag of its own.
+const IMAGE: &str = "rekit-probe";
 /// How long one build may take.
 const BUILD: Duration = Duration::from_mins(5);
 
@@ -62,8 +67,7 @@ impl<'a> FrontEnd<'a> {
         let dockerfile =
             format!("FROM scratch\nCOPY --chmod=755 {binary} /{binary}\nRUN [\"/{binary}\"]\n");
         std::fs::write(project.join("Dockerfile"), dockerfile).map_err(failed)?;
-        let compose =
-            format!("services:\n  probe:\n    image: rekit-probe:{nonce}\n    build: .\n");
+        let compose = format!("services:\n  probe:\n    image: {IMAGE}:{nonce}\n    build: .\n");
         std::fs::write(project.join("compose.yaml"), compose).map_err(failed)?;
         let mut docker = Docker::new(store, &copy, variables).map_err(failed)?;
         let is_context = claim
@@ -131,7 +135,7 @@ impl<'a> FrontEnd<'a> {
     pub(super) async fn forget(&self) -> Answer<()> {
         for daemon in &self.claim.daemons {
             let engine = self.world.engine(&daemon.host).await?;
-            let image = format!("rekit-probe:{}", self.nonce);
+            let image = format!("{IMAGE}:{}", self.nonce);
             match engine.image_remove(&image, true).await {
                 Err(error) if !error.is_not_found() => {
                     return Err(WorldError::failed(
@@ -179,5 +183,14 @@ impl<'a> FrontEnd<'a> {
             format!("builder `{}`: {what} fails", self.claim.builder),
             why.to_owned(),
         )
+    }
+}
+
+/// Removes the images of trials that were broken off. What fails is tried again after the next run that goes on.
+pub(super) async fn sweep(engine: &Engine) {
+    let named = Filters::none().with("reference", IMAGE);
+    let images = engine.images_list(false, &named).await.unwrap_or_default();
+    for tag in images.iter().flat_map(|image| &image.repo_tags) {
+        drop(engine.image_remove(tag, true).await);
     }
 }

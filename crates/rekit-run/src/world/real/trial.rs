@@ -1,15 +1,18 @@
 //! What is tried of a builder for a measure. Each trial leaves nothing behind and starts nothing.
 
+use std::collections::BTreeSet;
+
 use rekit_buildkit::{Control, probe};
 use rekit_core::{
     event::Event,
     name::Platform,
-    step::{Claim, DaemonPlace},
+    plan::Plan,
+    step::{Action, Claim, DaemonPlace},
 };
 
 use super::{
     Answer, RealWorld, WorldError,
-    front_end::FrontEnd,
+    front_end::{self, FrontEnd},
     proof::{PROBE, connect, failed, nonce},
 };
 
@@ -74,4 +77,25 @@ pub(super) async fn front_end(
 
 async fn control(world: &RealWorld<'_>, daemon: &DaemonPlace) -> Answer<Control> {
     connect(world.engine(&daemon.host).await?, daemon.container.as_ref()).await
+}
+
+impl RealWorld<'_> {
+    /// Removes what trials of a plan left that were broken off, on the engines that it tries.
+    pub(crate) async fn forget_broken_trials(&self, plan: &Plan) {
+        let claims = plan.steps.iter().flat_map(|step| match &step.action {
+            Action::TakeBaseline { builders, .. } | Action::Validate { builders, .. } => {
+                builders.as_slice()
+            }
+            _ => &[],
+        });
+        let hosts: BTreeSet<_> = claims
+            .flat_map(|claim| &claim.daemons)
+            .map(|daemon| &daemon.host)
+            .collect();
+        for host in hosts {
+            if let Ok(engine) = self.engine(host).await {
+                front_end::sweep(&engine).await;
+            }
+        }
+    }
 }
