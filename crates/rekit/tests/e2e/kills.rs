@@ -25,7 +25,7 @@ fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
     let mut killer = Killer {
         machine: &machine,
         dice: Dice::new(set_by("SEED", 24301)),
-        wanted: set_by("KILLS", 10),
+        wanted: set_by("KILLS", 6),
         kills: BTreeMap::new(),
         took: BTreeMap::new(),
     };
