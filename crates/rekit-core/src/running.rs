@@ -3,7 +3,7 @@
 use crate::{
     fact::Fact,
     inventory::{ActiveBuild, Daemon, Inventory},
-    name::{ContainerName, HostId},
+    name::{ContainerName, HostId, HostPath},
     plan::Plan,
     step::Action,
 };
@@ -28,6 +28,15 @@ pub fn announce(plan: &mut Plan, inventory: &Inventory) {
             } => {
                 let builds = on_engine(inventory, &engine.host);
                 (engine.host.to_string(), builds, *limit_seconds, *cut)
+            }
+            Action::StopDaemon {
+                daemon,
+                limit_seconds,
+                cut,
+                ..
+            } => {
+                let builds = on_daemon(inventory, &daemon.root);
+                (daemon.address.clone(), builds, *limit_seconds, *cut)
             }
             _ => continue,
         };
@@ -71,6 +80,15 @@ fn on_engine<'a>(inventory: &'a Inventory, host: &HostId) -> Vec<&'a ActiveBuild
     let nodes = nodes.filter(|node| node.host.as_ref() == Some(host));
     let daemons = embedded.into_iter().chain(nodes.map(|node| &node.daemon));
     daemons.flat_map(active).collect()
+}
+
+/// Returns the builds that run on a standalone daemon.
+fn on_daemon<'a>(inventory: &'a Inventory, root: &HostPath) -> Vec<&'a ActiveBuild> {
+    let all = inventory.standalone.iter();
+    let found = all.filter(|standalone| standalone.root.as_ref() == Some(root));
+    found
+        .flat_map(|standalone| active(&standalone.daemon))
+        .collect()
 }
 
 fn active(daemon: &Fact<Daemon>) -> Vec<&ActiveBuild> {

@@ -13,12 +13,11 @@ impl WayBack<'_> {
         let Some(process) = running_on(self.ground.inventory, &daemon.root) else {
             return;
         };
-        let patience = self.patience;
         self.draft.interrupt(format!(
             "daemon at {}: nobody answers there from its end to its new start, usually for a few seconds",
             daemon.address
         ));
-        let action = patience.stop_daemon(daemon, process);
+        let action = self.patience.stop_daemon(daemon, process);
         self.draft.push(
             "no running build is cut, and its databases are closed",
             action,

@@ -13,14 +13,12 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::{Scene, keep, kept};
+use super::{Scene, builds, keep, kept, wait::probed};
 use crate::{
     journal::Journal,
     world::{ChangeWorld, FolderState, ReadWorld, WorldError},
 };
 
-/// How often running builds are asked for, in seconds.
-const POLL_SECONDS: u32 = 1;
 /// Seconds that builds may still take before a daemon is ended in an undo.
 const UNDO_LIMIT_SECONDS: u32 = 600;
 
@@ -232,38 +230,62 @@ async fn stop<W: ChangeWorld>(
     (limit_seconds, cut): (u32, bool),
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
-    let mut waited = 0;
-    let mut left: Vec<ActiveBuild> = Vec::new();
-    while !world.has_ended(process).await? {
-        left = match world.builds_of(daemon).await {
-            Ok(builds) => builds,
-            Err(_) if cut => Vec::new(), // A person agreed to cut whatever runs.
-            Err(error) => return Err(error),
-        };
-        if left.is_empty() || (cut && waited >= limit_seconds) {
-            break;
-        }
-        if waited >= limit_seconds {
-            let names: Vec<_> = left.iter().map(|build| build.reference.as_str()).collect();
-            let why = format!(
-                "{} build(s) still run on the daemon at `{}` after {limit_seconds} s: {}",
-                left.len(),
-                daemon.address,
-                names.join(", ")
-            );
-            return Err(WorldError::Refused { why });
-        }
-        let what = format!("{} running build(s) on {}", left.len(), daemon.address);
-        world.wait(POLL_SECONDS, &what).await?;
-        waited += POLL_SECONDS;
-    }
+    let mut wait = Wait {
+        limit_seconds,
+        cut,
+        silent_is_idle: cut, // A person agreed to cut whatever runs.
+        waited: 0,
+    };
+    let given_up = wait.until_idle(daemon, process, world).await?;
     let end = world.stop_daemon(daemon, process).await?;
     Ok(Outcome::DaemonStopped {
-        waited_seconds: u64::from(waited),
-        cut: left.into_iter().map(|build| build.reference).collect(),
+        waited_seconds: u64::from(wait.waited),
+        cut: given_up.iter().map(ActiveBuild::told).collect(),
         clean: end.clean,
         at: end.at,
     })
+}
+
+/// A wait for the builds on a daemon.
+struct Wait {
+    limit_seconds: u32,
+    /// Whether builds that outlast the limit are cut.
+    cut: bool,
+    /// Whether a daemon that does not answer counts as one without builds.
+    silent_is_idle: bool,
+    /// Seconds waited until now.
+    waited: u32,
+}
+
+impl Wait {
+    /// Waits until no build runs or the process has ended; returns the builds that are to be cut.
+    async fn until_idle<W: ChangeWorld>(
+        &mut self,
+        daemon: &StandalonePlace,
+        process: ProcessIdentity,
+        world: &mut W,
+    ) -> Result<Vec<ActiveBuild>, WorldError> {
+        let on = format!("the daemon at `{}`", daemon.address);
+        while !world.has_ended(process).await? {
+            let active = match world.builds_of(daemon).await {
+                Ok(active) => active,
+                Err(_) if self.silent_is_idle => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            let is_over = self.waited >= self.limit_seconds;
+            if active.is_empty() || (self.cut && is_over) {
+                return Ok(active);
+            }
+            if is_over {
+                let limit = self.limit_seconds;
+                return Err(builds::still_run(&on, &active, limit));
+            }
+            let event = builds::awaited(&on, active, self.waited, self.limit_seconds);
+            world.pass_second(event).await?;
+            self.waited += 1;
+        }
+        Ok(Vec::new())
+    }
 }
 
 async fn probe<W: ChangeWorld>(
@@ -276,10 +298,7 @@ async fn probe<W: ChangeWorld>(
         let milliseconds = world.probe_daemon(daemon, platform).await?;
         passed.push((platform.clone(), milliseconds));
     }
-    Ok(Outcome::Probed {
-        platforms: passed,
-        decision: None,
-    })
+    Ok(probed(passed))
 }
 
 /// Starts a daemon again that the step ended, unless it runs.
@@ -301,19 +320,13 @@ pub(super) async fn stop_again<W: ChangeWorld>(
     let Some(process) = world.daemon_on(&daemon.root).await? else {
         return Ok(());
     };
-    let mut waited = 0;
-    // A daemon that never answered has never built anything.
-    while let Ok(builds) = world.builds_of(daemon).await
-        && !builds.is_empty()
-    {
-        if waited >= UNDO_LIMIT_SECONDS {
-            let why = format!("builds still run on the daemon at `{}`", daemon.address);
-            return Err(WorldError::Refused { why });
-        }
-        let what = format!("{} running build(s) on {}", builds.len(), daemon.address);
-        world.wait(POLL_SECONDS, &what).await?;
-        waited += POLL_SECONDS;
-    }
+    let mut wait = Wait {
+        limit_seconds: UNDO_LIMIT_SECONDS,
+        cut: false,
+        silent_is_idle: true, // A daemon that never answered has never built anything.
+        waited: 0,
+    };
+    wait.until_idle(daemon, process, world).await?;
     world.stop_daemon(daemon, process).await.map(drop)
 }
 

@@ -38,10 +38,15 @@ pub(super) async fn probe<W: ChangeWorld>(
             world.probe(host, container, platform).await?,
         ));
     }
-    Ok(Outcome::Probed {
-        platforms: passed,
+    Ok(probed(passed))
+}
+
+/// Returns what platforms with their milliseconds are as an outcome that nothing is decided by.
+pub(super) fn probed(platforms: Vec<(Platform, u64)>) -> Outcome {
+    Outcome::Probed {
+        platforms,
         decision: None,
-    })
+    }
 }
 
 pub(super) async fn observe_drain<W: ReadWorld>(

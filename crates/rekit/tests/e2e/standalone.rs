@@ -2,7 +2,7 @@
 
 use crate::{
     rollback::follow_sheet,
-    support::{Answer, Machine, differences},
+    support::{Answer, Machine, differences, until},
 };
 use rekit_core::step::Action;
 use rekit_lab::{Standalone, StandaloneOptions};
@@ -12,7 +12,6 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
 };
 
 const REINSTALL: &[&str] = &["reinstall", "--yes"];
@@ -190,11 +189,18 @@ fn r2_1_4_a_build_on_a_standalone_daemon_is_waited_for_and_never_cut() {
     thread::scope(|scope| {
         let build = scope.spawn(|| endless_build(&machine));
         let endless = until_it_runs(&machine);
+        let plan = machine.rekit(&["plan"]);
         let answer = machine.rekit(REINSTALL);
         let (is_over, now) = (build.is_finished(), daemon.pid());
         end(endless);
         build.join().unwrap().good();
-        answer.ends_with(4).says("still run on the daemon");
+        let place = machine.lab.root().join("tmp/endless");
+        let told = format!("of {}", place.display());
+        plan.good().says(&told).says("never cut");
+        answer
+            .ends_with(4)
+            .says("still run on the daemon")
+            .says(&told);
         assert!(!is_over, "the build was cut");
         assert_eq!(now, Some(first), "it was ended under a build");
     });
@@ -272,16 +278,6 @@ fn until_it_runs(machine: &Machine) -> u32 {
 fn end(shell: u32) {
     let mut kill = std::process::Command::new("kill");
     Answer::of(kill.args(["-TERM", &shell.to_string()])).good();
-}
-
-/// Waits for something to be so.
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_mins(5), "never: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

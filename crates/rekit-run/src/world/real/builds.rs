@@ -1,6 +1,6 @@
 //! Builds that run on a node: which they are, and how they are cut.
 
-use rekit_buildkit::{Engine, ExecLimit, ExecSpec};
+use rekit_buildkit::{BuildRecord, Engine, ExecLimit, ExecSpec};
 use rekit_core::{
     inventory::ActiveBuild,
     name::{ContainerName, HostId},
@@ -23,9 +23,14 @@ pub(super) async fn active(
     let what = format!("the builds in `{container}` cannot be listed");
     let active = control.active_builds(proof::CONNECT).await;
     let active = active.map_err(proof::failed(what))?;
+    Ok(named(world, active))
+}
+
+/// Adds what the clients' stores tell of builds.
+pub(super) fn named(world: &RealWorld<'_>, active: Vec<BuildRecord>) -> Vec<ActiveBuild> {
     let mut builds: Vec<_> = active.into_iter().map(inventory::active_build).collect();
     inventory::name_builds(&mut builds, &world.surroundings);
-    Ok(builds)
+    builds
 }
 
 /// Ends the connections of all clients. A signal to the daemon would not do: it waits for its builds, and a killed one leaves its databases open.

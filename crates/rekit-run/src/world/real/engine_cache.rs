@@ -21,7 +21,7 @@ use rekit_core::{
 };
 use serde_json::json;
 
-use super::{Answer, Archived, RealWorld, WorldError, archive, docker, proof};
+use super::{Answer, Archived, RealWorld, WorldError, archive, builds, docker, proof};
 use crate::{
     inventory,
     world::{host, path_of},
@@ -115,16 +115,15 @@ pub(super) async fn builds(world: &RealWorld<'_>, place: &EnginePlace) -> Answer
             })
             .map(Some),
     );
-    let mut builds = Vec::new();
+    let mut found = Vec::new();
     for node in nodes {
         let control = proof::connect(engine.clone(), node.as_ref()).await?;
         let active = control.active_builds(ControlTimeouts::LOOK).await;
         let what = || format!("the builds on engine `{}` cannot be listed", place.host);
         let active = active.map_err(|error| WorldError::failed(what(), error))?;
-        builds.extend(active.into_iter().map(inventory::active_build));
+        found.extend(active);
     }
-    inventory::name_builds(&mut builds, &world.surroundings);
-    Ok(builds)
+    Ok(builds::named(world, found))
 }
 
 pub(super) async fn stop(world: &RealWorld<'_>, place: &EnginePlace) -> Answer<()> {

@@ -20,7 +20,9 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal},
 };
 
-use super::{Answer, ForeignBytes, RealWorld, WorldError, archive::DAEMON_LOCK, docker, proof};
+use super::{
+    Answer, ForeignBytes, RealWorld, WorldError, archive::DAEMON_LOCK, builds, docker, file, proof,
+};
 use crate::{
     inventory,
     world::{ChangeStandalone, DaemonAnswer, DaemonEnd, ReadStandalone, clock, host, path_of},
@@ -30,8 +32,6 @@ use crate::{
 const STOP: Duration = Duration::from_mins(2);
 /// How long it may take to answer.
 const READY: Duration = Duration::from_mins(1);
-/// How long one connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 impl ReadStandalone for RealWorld<'_> {
@@ -77,7 +77,7 @@ impl ReadStandalone for RealWorld<'_> {
         let control = connect(daemon).await.map_err(|error| refused(&error))?;
         let active = control.active_builds(ControlTimeouts::LOOK).await;
         let active = active.map_err(|error| refused(&error))?;
-        Ok(active.into_iter().map(inventory::active_build).collect())
+        Ok(builds::named(self, active))
     }
 }
 
@@ -160,7 +160,8 @@ impl ChangeStandalone for RealWorld<'_> {
         if renew && !old.exists() {
             make_like(&new, &old).map_err(failed)?;
         }
-        sync(&old).map_err(failed)
+        let above = old.parent().unwrap_or(Path::new("/"));
+        file::sync_folder(above).map_err(failed)
     }
 }
 
@@ -233,12 +234,12 @@ async fn connect(daemon: &StandalonePlace) -> Answer<Control> {
         .map(|(store, name)| (store.as_path(), *name));
     let address = inventory::standalone_daemon(&daemon.address, client)
         .map_err(|why| WorldError::failed(what(), why))?;
-    let connected = address.connect(CONNECT).await;
+    let connected = address.connect(proof::CONNECT).await;
     connected.map_err(|error| WorldError::failed(what(), error))
 }
 
 async fn version(daemon: &StandalonePlace) -> Answer<String> {
-    let info = connect(daemon).await?.info(CONNECT).await;
+    let info = connect(daemon).await?.info(proof::CONNECT).await;
     let info =
         info.map_err(|error| WorldError::failed("the daemon does not tell its version", error))?;
     Ok(info.version)
@@ -307,9 +308,4 @@ fn make_like(model: &Path, place: &Path) -> io::Result<()> {
         std::os::unix::fs::chown(place, Some(model.uid()), Some(model.gid()))?;
     }
     std::fs::set_permissions(place, model.permissions())
-}
-
-/// Brings the entries of the folder above to the disk.
-fn sync(path: &Path) -> io::Result<()> {
-    std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

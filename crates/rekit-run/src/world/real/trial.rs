@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rekit_buildkit::{Control, probe};
+use rekit_buildkit::Control;
 use rekit_core::{
     event::Event,
     name::Platform,
@@ -11,18 +11,15 @@ use rekit_core::{
 };
 
 use super::{
-    Answer, RealWorld, WorldError,
+    Answer, RealWorld,
     front_end::{self, FrontEnd},
-    proof::{PROBE, connect, failed, nonce},
+    proof::{self, CONNECT, connect, failed},
 };
-
-/// How long a daemon may take to say who it is.
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Asks a daemon who it is.
 pub(super) async fn daemon(world: &RealWorld<'_>, daemon: &DaemonPlace) -> Answer<()> {
     let control = control(world, daemon).await?;
-    let info = control.info(ANSWER).await;
+    let info = control.info(CONNECT).await;
     info.map(drop)
         .map_err(failed("the daemon does not tell its version".to_owned()))
 }
@@ -33,23 +30,7 @@ pub(super) async fn build(
     daemon: &DaemonPlace,
     platform: &Platform,
 ) -> Answer<(u64, u64)> {
-    let what = format!("a build for {platform}");
-    let control = control(world, daemon).await?;
-    let wanted = platform.as_str().parse().map_err(failed(what.clone()))?;
-    let report = probe::run_cache_probe(&control, &wanted, &nonce()?, PROBE).await;
-    let report = report.map_err(failed(what.clone()))?;
-    if !report.is_sound() {
-        let rounds = [
-            report.made.cached(),
-            report.hit.cached(),
-            report.invalidated.cached(),
-        ];
-        let why = format!("its cache is not sound: cached steps per round {rounds:?}");
-        return Err(WorldError::failed(what, why));
-    }
-    let milliseconds =
-        |round: probe::Round| u64::try_from(round.took.as_millis()).unwrap_or(u64::MAX);
-    Ok((milliseconds(report.made), milliseconds(report.hit)))
+    proof::try_cache(&control(world, daemon).await?, platform).await
 }
 
 /// Builds with buildx or Compose, and removes what that left.
