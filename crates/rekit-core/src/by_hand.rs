@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Seconds that a daemon is given to end by itself.
-const STOP_SECONDS: u32 = 120;
+pub(crate) const STOP_SECONDS: u32 = 120;
 /// Seconds that a daemon is given to answer.
-const READY_SECONDS: u32 = 60;
+pub(crate) const READY_SECONDS: u32 = 60;
 
 /// One step taken back by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -118,12 +118,12 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
 }
 
 /// Returns the command that reads an archive back, given as a word of the shell.
-fn verify(archive: &str) -> String {
+pub(crate) fn verify(archive: &str) -> String {
     format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)")
 }
 
 /// Returns the command that unpacks a tree of an archive, both given as words of the shell.
-fn unpack(tree: &str, place: &str) -> String {
+pub(crate) fn unpack(tree: &str, place: &str) -> String {
     format!(
         "find {tree} -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat | zstd -dcq \
          | LC_ALL=C tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {place}"

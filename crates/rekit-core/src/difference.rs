@@ -303,21 +303,15 @@ mod tests {
             state: RunState::replay(planned.len(), &entries),
             began: Timestamp::UNIX_EPOCH,
             plan: Plan {
-                schema: Plan::SCHEMA.to_owned(),
-                version: Plan::VERSION,
-                run: format!("run-{number}").parse().unwrap(),
-                purpose: Purpose::Reinstall,
-                made: Timestamp::UNIX_EPOCH,
-                home: "/home".into(),
-                archives: "/home/archives".into(),
                 from_generation: generations.0,
                 to_generation: generations.1,
                 steps: planned,
-                choices: Vec::new(),
-                left_out: Vec::new(),
-                interruptions: Vec::new(),
-                probation_days: Plan::usual_probation(),
-                decided_by_hand: false,
+                ..Plan::new(
+                    format!("run-{number}").parse().unwrap(),
+                    Purpose::Reinstall,
+                    Timestamp::UNIX_EPOCH,
+                    "/home".into(),
+                )
             },
         }
     }

@@ -120,22 +120,11 @@ pub struct Draft {
 impl Draft {
     /// Begins a plan.
     pub fn new(ground: &Ground<'_>, purpose: Purpose, to_generation: u32) -> Self {
+        let home = ground.inventory.machine.rekit_home.clone();
         let plan = Plan {
-            schema: Plan::SCHEMA.to_owned(),
-            version: Plan::VERSION,
-            run: ground.run.clone(),
-            purpose,
-            made: ground.now,
-            home: ground.inventory.machine.rekit_home.clone(),
-            archives: ground.inventory.machine.rekit_home.join("archives"),
             from_generation: ground.generation,
             to_generation,
-            steps: Vec::new(),
-            choices: Vec::new(),
-            left_out: Vec::new(),
-            interruptions: Vec::new(),
-            probation_days: Plan::usual_probation(),
-            decided_by_hand: false,
+            ..Plan::new(ground.run.clone(), purpose, ground.now, home)
         };
         Self { plan, archives: 0 }
     }

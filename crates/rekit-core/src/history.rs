@@ -412,21 +412,15 @@ mod tests {
             state: RunState::replay(steps.len(), &entries),
             began: Timestamp::UNIX_EPOCH,
             plan: Plan {
-                schema: Plan::SCHEMA.to_owned(),
-                version: Plan::VERSION,
-                run: id.parse().unwrap(),
-                purpose: Purpose::Reinstall,
-                made: Timestamp::UNIX_EPOCH,
-                home: "/home".into(),
-                archives: "/home/archives".into(),
                 from_generation: generations.0,
                 to_generation: generations.1,
                 steps,
-                choices: Vec::new(),
-                left_out: Vec::new(),
-                interruptions: Vec::new(),
-                probation_days: Plan::usual_probation(),
-                decided_by_hand: false,
+                ..Plan::new(
+                    id.parse().unwrap(),
+                    Purpose::Reinstall,
+                    Timestamp::UNIX_EPOCH,
+                    "/home".into(),
+                )
             },
         }
     }

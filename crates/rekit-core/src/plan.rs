@@ -111,6 +111,27 @@ impl Plan {
     /// The version of the document's shape.
     pub const VERSION: u32 = 1;
 
+    /// Returns a plan without steps, which stays in generation 0.
+    pub fn new(run: RunId, purpose: Purpose, made: Timestamp, home: HostPath) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            version: Self::VERSION,
+            run,
+            purpose,
+            made,
+            archives: home.join("archives"),
+            home,
+            from_generation: 0,
+            to_generation: 0,
+            steps: Vec::new(),
+            choices: Vec::new(),
+            left_out: Vec::new(),
+            interruptions: Vec::new(),
+            probation_days: Self::usual_probation(),
+            decided_by_hand: false,
+        }
+    }
+
     /// Returns the days of probation where nobody said anything else.
     pub fn usual_probation() -> u32 {
         7

@@ -328,21 +328,15 @@ mod tests {
             state: RunState::replay(steps.len(), entries),
             began: Timestamp::UNIX_EPOCH,
             plan: Plan {
-                schema: Plan::SCHEMA.to_owned(),
-                version: Plan::VERSION,
-                run: id.parse().unwrap(),
-                purpose,
-                made: Timestamp::UNIX_EPOCH,
-                home: "/home".into(),
                 archives: folder.into(),
-                from_generation: 0,
                 to_generation: 1,
                 steps,
-                choices: Vec::new(),
-                left_out: Vec::new(),
-                interruptions: Vec::new(),
-                probation_days: Plan::usual_probation(),
-                decided_by_hand: false,
+                ..Plan::new(
+                    id.parse().unwrap(),
+                    purpose,
+                    Timestamp::UNIX_EPOCH,
+                    "/home".into(),
+                )
             },
         }
     }

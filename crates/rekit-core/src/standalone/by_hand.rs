@@ -2,14 +2,9 @@
 
 use super::StandalonePlace;
 use crate::{
-    by_hand::{ByHand, quoted},
+    by_hand::{ByHand, READY_SECONDS, STOP_SECONDS, quoted, unpack, verify},
     name::HostPath,
 };
-
-/// Seconds that a daemon is given to end by itself.
-const STOP_SECONDS: u32 = 120;
-/// Seconds that a daemon is given to answer.
-const READY_SECONDS: u32 = 60;
 
 /// The file in a state folder that its daemon holds while it runs, and removes when it has ended well.
 fn lock(root: &HostPath) -> String {
@@ -76,14 +71,15 @@ pub(crate) fn park(root: &HostPath, parked: &HostPath) -> ByHand {
 /// Brings a removed state back from its archive. The owners of a rootless state exist in its user namespace alone.
 pub(crate) fn restore(folder: &HostPath, archive: &HostPath) -> ByHand {
     let (folder, archive) = (quoted(folder), quoted(archive));
+    let unpacked = unpack(&format!("{archive}/trees/state"), &folder);
+    let inside = "unshare --user --map-root-user --map-auto";
     ByHand {
         commands: vec![
-            format!("(cd {archive} && sha256sum --quiet -c SHA256SUMS)"),
+            verify(&archive),
             format!("mkdir -p {folder}"),
             format!(
-                "inside=; grep -q '\"owners\": *\"namespace\"' {archive}/manifest.json && inside='unshare --user --map-root-user --map-auto'; \
-                 (cd {archive} && find trees/state -name '*.tar.zst' -print0 | LC_ALL=C sort -z | xargs -0 cat) | zstd -dcq \
-                 | LC_ALL=C $inside tar --xattrs --xattrs-include='*' --numeric-owner -xpf - -C {folder}"
+                "if grep -q '\"owners\": *\"namespace\"' {archive}/manifest.json; then {inside} sh -c {}; else {unpacked}; fi",
+                quoted(&unpacked)
             ),
         ],
         proof: vec![format!("test -n \"$(ls -A {folder})\"")],
