@@ -213,6 +213,15 @@ impl Reinstall<'_> {
                 continue;
             };
             let path = &config.file.path;
+            let mut daemons = self.ground.inventory.standalone.iter();
+            if daemons.any(|it| it.pid.is_some() && it.config.as_ref() == Some(path)) {
+                // Whoever started that daemon is at work on it, or has a version that takes it.
+                let why = format!(
+                    "line {line}: {reason}; a daemon runs that was started with it, so it stays as it is"
+                );
+                self.draft.leave_out(path.to_string(), why);
+                continue;
+            }
             if !self.may_write(config.file.owner) {
                 self.draft.leave_out(
                     path.to_string(),

@@ -1,15 +1,18 @@
 //! What may happen to a machine in the middle of a run: the engine dies, a daemon is killed, the socket is away, a disk is full, somebody
 //! closes the lid or the terminal. The run ends done or as it was before, by itself or by one more command.
 
-use crate::support::{Answer, Machine, World, differences};
+use crate::support::{Answer, Begun, Machine, World, differences, until};
 use rekit_core::next::{RunEnd, Stage};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Command,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+const REINSTALL: &[&str] = &["reinstall", "--yes"];
+const ROLLBACK: &[&str] = &["rollback", "--yes"];
 
 #[test]
 fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
@@ -24,7 +27,7 @@ fn an_engine_that_dies_and_comes_back_costs_at_most_the_run() {
         // The dead engine is a child of this process, which has not looked after it: its number is still taken.
         fs::remove_file(machine.lab.root().join("engine/pid")).unwrap();
         machine.lab.start_engine().unwrap();
-        settle(&machine, run);
+        settle(&machine, &run.end());
         revive(&machine);
         let mut found = against(&machine, &before);
         // The restart itself gave others' containers new endpoints and their programs another start.
@@ -43,7 +46,7 @@ fn a_daemon_that_is_killed_costs_at_most_the_run() {
     for (kind, is_new) in [("probe-node", true), ("drain", false)] {
         let run = reinstall_until(&machine, kind);
         signal("-KILL", main_process(&machine, is_new));
-        settle(&machine, run);
+        settle(&machine, &run.end());
         assert_as_before(&machine, &before, kind);
     }
     machine.export().is_warm_twin_of(&image);
@@ -59,7 +62,7 @@ fn a_socket_that_is_away_for_a_while_costs_at_most_the_run() {
         fs::rename(&socket, &away).unwrap();
         thread::sleep(Duration::from_millis(1_500));
         fs::rename(&away, &socket).unwrap();
-        settle(&machine, run);
+        settle(&machine, &run.end());
         assert_as_before(&machine, &before, kind);
     }
 }
@@ -79,7 +82,7 @@ fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
         let disk = Disk::at(&machine, &place, "64m");
         let run = reinstall_until(&machine, kind);
         disk.fill();
-        let answer = Answer::of_child(run);
+        let answer = run.end();
         assert!(matches!(answer.code, Some(4 | 5)), "{kind}\n{answer}");
         let full = format!("{} full at {kind}", place.display());
         let found = differences(&before, &machine.world());
@@ -91,8 +94,29 @@ fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
         drop(disk);
     }
     assert_as_before(&machine, &before, "afterwards");
-    machine.rekit(&["reinstall", "--yes"]).good();
-    machine.rekit(&["rollback", "--yes"]).good();
+    machine.rekit(REINSTALL).good();
+    machine.rekit(ROLLBACK).good();
+    machine.export().is_warm_twin_of(&image);
+}
+
+#[test]
+fn a_disk_of_the_states_that_runs_full_costs_at_most_the_run() {
+    let machine = Machine::quick();
+    let image = machine.export();
+    machine.lab.stop_engine().unwrap();
+    let volumes = machine.lab.root().join("engine/data/volumes");
+    let disk = Disk::at(&machine, &volumes, "600m");
+    machine.lab.start_engine().unwrap();
+    revive(&machine);
+    let before = machine.world();
+    for kind in ["boot-node", "validate"] {
+        let run = reinstall_until(&machine, kind);
+        disk.fill();
+        let answer = run.end().ends_with(5);
+        disk.free();
+        settle(&machine, &answer);
+        assert_as_before(&machine, &before, kind);
+    }
     machine.export().is_warm_twin_of(&image);
 }
 
@@ -100,15 +124,14 @@ fn a_disk_that_runs_full_in_the_middle_takes_the_run_back() {
 fn a_trial_that_is_broken_off_leaves_no_image() {
     let machine = Machine::quick();
     let before = machine.world();
-    let mut run = begin(&machine, machine.command("rekit", &["reinstall", "--yes"]));
+    let run = machine.begin(REINSTALL);
     // The baseline builds with Compose, which loads an image that is there for a moment only.
     let list = ["images", "--quiet", "rekit-probe"];
-    wait_for("an image of a trial", || {
+    until("an image of a trial", || {
         !machine.docker(&list).good().stdout.is_empty()
     });
-    run.kill().unwrap();
-    run.wait().unwrap();
-    machine.rekit(&["rollback", "--yes"]).good();
+    drop(run); // It is killed.
+    machine.rekit(ROLLBACK).good();
     assert_as_before(&machine, &before, "broken off in a trial");
 }
 
@@ -117,72 +140,52 @@ fn a_laptop_that_sleeps_and_a_terminal_that_closes_only_stop_the_run() {
     let machine = Machine::quick();
     let before = machine.world();
     let run = reinstall_until(&machine, "archive-state");
-    signal("-STOP", run.id());
+    signal("-STOP", run.pid());
     thread::sleep(Duration::from_secs(4));
-    signal("-CONT", run.id());
-    Answer::of_child(run).good();
-    machine.rekit(&["rollback", "--yes"]).good();
+    signal("-CONT", run.pid());
+    run.end().good();
+    machine.rekit(ROLLBACK).good();
     assert_as_before(&machine, &before, "sleep");
 
     for name in ["-HUP", "-TERM", "-INT"] {
         let run = reinstall_until(&machine, "drain");
-        signal(name, run.id());
-        let answer = Answer::of_child(run).ends_with(130);
+        signal(name, run.pid());
+        let answer = run.end().ends_with(130);
         answer.says("is open");
         machine.rekit(&["status"]).ends_with(3);
-        machine.rekit(&["rollback", "--yes"]).good();
+        machine.rekit(ROLLBACK).good();
         assert_as_before(&machine, &before, name);
     }
     // Whoever wants a run to outlive the terminal says so, as with any program.
-    let run = begin(
-        &machine,
-        machine.command("nohup", &["rekit", "reinstall", "--yes"]),
-    );
-    until(&machine, "drain");
-    signal("-HUP", run.id());
-    Answer::of_child(run).good();
+    let nohup = machine.command("nohup", &[&["rekit"], REINSTALL].concat());
+    let run = begun_until(&machine, nohup, "drain");
+    signal("-HUP", run.pid());
+    run.end().good();
 }
 
 /// Starts a reinstall and returns once a step of this kind has begun.
-fn reinstall_until(machine: &Machine, kind: &str) -> Child {
-    let run = begin(machine, machine.command("rekit", &["reinstall", "--yes"]));
-    until(machine, kind);
-    run
+fn reinstall_until(machine: &Machine, kind: &str) -> Begun {
+    begun_until(machine, machine.command("rekit", REINSTALL), kind)
 }
 
-fn begin(machine: &Machine, mut command: std::process::Command) -> Child {
+/// Starts what begins a run and returns once a step of this kind has begun.
+fn begun_until(machine: &Machine, command: Command, kind: &str) -> Begun {
     let runs = machine.runs().len();
-    command.stdin(Stdio::null());
-    let run = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let run = run.unwrap();
-    wait_for("the run begins", || machine.runs().len() > runs);
-    run
-}
-
-fn until(machine: &Machine, kind: &str) {
-    wait_for(kind, || {
-        let runs = machine.runs();
-        let run = runs.last().unwrap();
+    let run = Machine::begin_command(command);
+    until(kind, || {
+        let all = machine.runs();
+        let Some(run) = all.get(runs) else {
+            return false;
+        };
         let state = run.state();
         let mut steps = run.plan.steps.iter().filter(|it| it.action.kind() == kind);
         steps.any(|step| state.stage(step.id) != &Stage::Pending)
     });
+    run
 }
 
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_mins(2), "never: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Waits for rekit and brings the run to an end, with one more command where it needs one; goes back where it went to its end.
-fn settle(machine: &Machine, run: Child) {
-    let answer = Answer::of_child(run);
+/// Brings a run to an end, with one more command where it needs one; goes back where it went to its end.
+fn settle(machine: &Machine, answer: &Answer) {
     assert!(matches!(answer.code, Some(0 | 1 | 4 | 5)), "{answer}");
     let ended = || machine.runs().last().unwrap().state().ended();
     if !matches!(ended(), Some(RunEnd::Done | RunEnd::RolledBack)) {
@@ -190,7 +193,7 @@ fn settle(machine: &Machine, run: Child) {
     }
     match ended() {
         Some(RunEnd::Done) => {
-            machine.rekit(&["rollback", "--yes"]).good();
+            machine.rekit(ROLLBACK).good();
         }
         Some(RunEnd::RolledBack) => {}
         open => panic!("{open:?} after a resume; rekit said\n{answer}"),
@@ -240,9 +243,7 @@ fn main_process(machine: &Machine, is_new: bool) -> u32 {
 
 fn signal(name: &str, pid: u32) {
     let pid = pid.to_string();
-    let sent = std::process::Command::new("kill")
-        .args([name, &pid])
-        .status();
+    let sent = Command::new("kill").args([name, &pid]).status();
     assert!(sent.unwrap().success(), "{name} {pid}");
 }
 
@@ -270,8 +271,13 @@ impl Disk {
         self.shell(script, "");
     }
 
+    /// Makes room again.
+    fn free(&self) {
+        fs::remove_file(self.place.join("full")).unwrap();
+    }
+
     fn shell(&self, script: &str, size: &str) {
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command.args(["-euc", script, "sh"]);
         command.arg(&self.place).arg(&self.beside).arg(size);
         Answer::of(&mut command).good();
@@ -282,7 +288,7 @@ impl Drop for Disk {
     /// The folder comes back with what is on the disk now.
     fn drop(&mut self) {
         let script = r#"rm -rf "$2" "$1/full"; cp -a "$1" "$2"; umount -l "$1"; cp -a "$2/." "$1"; rm -rf "$2""#;
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command.args(["-c", script, "sh"]);
         drop(command.arg(&self.place).arg(&self.beside).status());
     }

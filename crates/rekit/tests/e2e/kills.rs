@@ -14,8 +14,8 @@ use std::{
 
 const RESUME: &[&str] = &["resume", "--yes"];
 const ROLLBACK: &[&str] = &["rollback", "--yes"];
-/// Milliseconds that a run takes at most, as long as none has shown how long it takes.
-const UNKNOWN: u64 = 10_000;
+/// Milliseconds after which the next kill comes on average: whatever rekit does then, each moment is as likely as any other.
+const MEAN: f64 = 1_500.0;
 
 #[test]
 fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
@@ -27,7 +27,6 @@ fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
         dice: Dice::new(set_by("SEED", 24301)),
         wanted: set_by("KILLS", 6),
         kills: BTreeMap::new(),
-        took: BTreeMap::new(),
     };
     while killer.left() > 0 {
         killer.go_and_come_back();
@@ -45,8 +44,6 @@ struct Killer<'a> {
     wanted: usize,
     /// How often each kind of step was under way, and which way the run went.
     kills: BTreeMap<(String, &'static str), usize>,
-    /// How long each verb took when nobody killed it, in milliseconds.
-    took: BTreeMap<String, u64>,
 }
 
 impl Killer<'_> {
@@ -112,8 +109,7 @@ impl Killer<'_> {
 
     /// Runs rekit and kills it at a random moment; returns false if it ended by itself.
     fn kill(&mut self, arguments: &[&str]) -> bool {
-        let usual = *self.took.get(arguments[0]).unwrap_or(&UNKNOWN);
-        let moment = Duration::from_millis(self.dice.below(usual));
+        let moment = self.moment();
         let mut command = self.machine.command("rekit", arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let began = Instant::now();
@@ -121,10 +117,6 @@ impl Killer<'_> {
         while began.elapsed() < moment {
             if let Some(end) = rekit.try_wait().unwrap() {
                 assert!(end.success(), "{arguments:?} ended with {end}");
-                let took = began.elapsed().as_millis();
-                let took = u64::try_from(took).unwrap();
-                let longest = self.took.entry(arguments[0].to_owned()).or_default();
-                *longest = took.max(*longest);
                 return false;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -135,6 +127,13 @@ impl Killer<'_> {
         }
         self.note();
         true
+    }
+
+    /// Returns how long rekit may work until the next kill.
+    fn moment(&mut self) -> Duration {
+        let (die, sides) = (self.dice.below(1 << 20), f64::from(1_u32 << 20));
+        let chance = (f64::from(u32::try_from(die).unwrap()) + 1.0) / sides;
+        Duration::from_secs_f64(-chance.ln() * MEAN / 1_000.0)
     }
 
     /// Writes down what was under way.

@@ -13,11 +13,14 @@ const LONGEST_STALL: Duration = Duration::from_secs(2);
 
 #[test]
 fn r6_2_4_r6_2_5_reinstalls_in_a_row_cost_no_build() {
-    let machine = Machine::small();
+    let machine = Machine::quick();
     let runs: u32 = set_by("RUNS", 5);
-    let rounds = set_by("RUNS", 1);
+    // The first one repairs the record of the other builder, so that it can go: no client builds with it.
+    machine.rekit(&["reinstall", "--yes"]).good();
+    machine.docker(&["buildx", "rm", "ci"]).good();
+    machine.rekit(&["finalize", "--yes"]).good();
     let ((), baseline) = machine.while_building("team", CLIENTS, || {
-        (0..rounds).for_each(|_| std::thread::sleep(Duration::from_secs(5)));
+        std::thread::sleep(Duration::from_secs(5 * u64::from(runs.min(24))));
     });
     let ((), ours) = machine.while_building("team", CLIENTS, || {
         for _ in 0..runs {

@@ -514,3 +514,25 @@ fn r2_1_2_a_service_of_systemd_is_renewed_in_place_by_its_manager() {
     machine.export_of("far").is_warm_twin_of(&image);
     assert!((1..10_000).contains(&away) && (1..10_000).contains(&back));
 }
+
+#[test]
+fn a_refused_configuration_that_a_running_daemon_was_started_with_stays() {
+    let machine = Machine::quick();
+    let daemon = unnamed(&machine);
+    let config = daemon.root().with_file_name("buildkitd.toml");
+    assert!(config.is_file(), "{}", config.display());
+    // Somebody is at work on it.
+    fs::write(&config, "[worker.oci]\nmax-parallelism = \"many\"\n").unwrap();
+    let shown = config.display().to_string();
+    let plan = machine.plan();
+    let mut actions = plan["steps"].as_array().unwrap().iter();
+    let removal = actions.find(|step| {
+        step["action"]["step"] == "remove-file" && step["action"]["path"] == shown.as_str()
+    });
+    assert_eq!(removal, None);
+    let left = plan["left_out"].to_string();
+    assert!(
+        left.contains(&shown) && left.contains("a daemon runs"),
+        "{left}"
+    );
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::{
     os::unix::process::ExitStatusExt,
-    process::{Child, Command, Output},
+    process::{Command, Output},
 };
 
 /// How a program ended and what it printed.
@@ -32,18 +32,8 @@ impl Answer {
     pub(crate) fn from(command: &Command, output: &Output) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-        Self::told(words.join(" "), output)
-    }
-
-    /// Waits for a program that was started with pipes.
-    pub(crate) fn of_child(child: Child) -> Self {
-        let line = format!("process {}", child.id());
-        Self::told(line, &child.wait_with_output().unwrap())
-    }
-
-    fn told(line: String, output: &Output) -> Self {
         Self {
-            line,
+            line: words.join(" "),
             code: output.status.code(),
             signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

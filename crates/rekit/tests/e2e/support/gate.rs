@@ -32,6 +32,11 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// Returns the number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Returns how it ended.
     pub(crate) fn end(mut self) -> Answer {
         let output = self.child.take().unwrap().wait_with_output().unwrap();
@@ -55,7 +60,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "never: {what}");
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -93,13 +98,12 @@ impl Machine {
     ) -> Begun {
         let mut command = self.gate_command(store, builder, "held", gate);
         command.args(["--build-arg", "PASSWORD=hunter2"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = Some(command.spawn().unwrap());
+        let build = Self::begin_command(command);
         until("the held build runs", || {
             let seen = self.docker(&["exec", container, "ps", "-o", "args"]);
             seen.stdout.contains("/gates/$GATE")
         });
-        Begun { command, child }
+        build
     }
 
     /// Lets a held build go on, by a build on the same node.
@@ -127,8 +131,12 @@ impl Machine {
 
     /// Writes how builds are waited for.
     pub(crate) fn drains(&self, lines: &str) {
-        let goal = self.lab.home().join("project/rekit.toml");
-        fs::write(goal, format!("[drain]\n{lines}\n")).unwrap();
+        self.wants(&format!("[drain]\n{lines}\n"));
+    }
+
+    /// Writes the goal.
+    pub(crate) fn wants(&self, goal: &str) {
+        fs::write(self.lab.home().join("project/rekit.toml"), goal).unwrap();
     }
 
     /// Returns the number of the first step of a kind that works on a thing, in the plan of a reinstall.
@@ -153,7 +161,12 @@ impl Machine {
 
     /// Begins a verb of rekit.
     pub(crate) fn begin(&self, arguments: &[&str]) -> Begun {
-        let mut command = self.command("rekit", arguments);
+        Self::begin_command(self.command("rekit", arguments))
+    }
+
+    /// Begins a program.
+    pub(crate) fn begin_command(mut command: Command) -> Begun {
+        command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = Some(command.spawn().unwrap());
         Begun { command, child }

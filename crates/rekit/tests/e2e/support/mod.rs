@@ -12,6 +12,6 @@ pub(crate) use answer::Answer;
 pub(crate) use build::Export;
 pub(crate) use client::Seen;
 pub(crate) use dice::{Dice, set_by};
-pub(crate) use gate::until;
+pub(crate) use gate::{Begun, until};
 pub(crate) use machine::Machine;
 pub(crate) use world::{World, differences, remnants};
