@@ -8,6 +8,7 @@ use crate::support::{Dice, Machine, differences, set_by};
 use rekit_core::next::{RunEnd, Stage};
 use std::{
     collections::BTreeMap,
+    fs::{self, File},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -110,13 +111,16 @@ impl Killer<'_> {
     /// Runs rekit and kills it at a random moment; returns false if it ended by itself.
     fn kill(&mut self, arguments: &[&str]) -> bool {
         let moment = self.moment();
+        let said = self.machine.lab.root().join("said");
+        let output = File::create(&said).unwrap();
         let mut command = self.machine.command("rekit", arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdout(Stdio::null()).stderr(output);
         let began = Instant::now();
         let mut rekit = command.spawn().unwrap();
         while began.elapsed() < moment {
             if let Some(end) = rekit.try_wait().unwrap() {
-                assert!(end.success(), "{arguments:?} ended with {end}");
+                let said = fs::read_to_string(said).unwrap();
+                assert!(end.success(), "{arguments:?} ended with {end}\n{said}");
                 return false;
             }
             std::thread::sleep(Duration::from_millis(2));
