@@ -34,4 +34,5 @@ pub mod sheet;
 pub mod socket;
 pub mod standalone;
 pub mod step;
+pub mod symptom;
 pub mod undo;

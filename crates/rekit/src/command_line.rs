@@ -77,7 +77,7 @@ pub(crate) enum Verb {
     Inventory,
     /// Say what is wrong, why, and how to mend it
     Doctor(verbs::doctor::Arguments),
-    /// Say more about a finding's code
+    /// Say what is behind a finding or a pasted error, and what to do
     Explain(verbs::explain::Arguments),
     /// Show what a reinstall would do
     Plan(verbs::plan::Arguments),
@@ -112,7 +112,7 @@ impl Verb {
         match self {
             Self::Inventory => verbs::inventory::run(call).await,
             Self::Doctor(arguments) => verbs::doctor::run(call, &arguments).await,
-            Self::Explain(arguments) => verbs::explain::run(call, &arguments),
+            Self::Explain(arguments) => verbs::explain::run(call, &arguments).await,
             Self::Plan(arguments) => verbs::plan::run(call, arguments).await,
             Self::Reinstall(arguments) => verbs::reinstall::run(call, arguments).await,
             Self::Install(arguments) => verbs::install::run(call, &arguments).await,

@@ -99,7 +99,7 @@ fn help_lists_every_verb() {
         Commands:
           inventory    List everything BuildKit that is found here
           doctor       Say what is wrong, why, and how to mend it
-          explain      Say more about a finding's code
+          explain      Say what is behind a finding or a pasted error, and what to do
           plan         Show what a reinstall would do
           reinstall    Put every builder on a fresh, proven node
           install      Make the builder that the goal names, where it is not there
@@ -238,6 +238,46 @@ fn a_code_is_explained() {
     "#]],
     );
     assert_eq!(machine.json("explain rk401").1["code"], "RK401");
+}
+
+#[test]
+fn a_pasted_error_is_explained() {
+    let machine = Machine::new();
+    machine.write(
+        "build.log",
+        "#6 0.1 exec /bin/sh: exec format error\n\
+         #6 ERROR: process \"/bin/sh -c true\" did not complete successfully: exit code: 1\n",
+    );
+    machine.check("explain build.log", &expect![[r#"
+        exit 0
+        ── stdout
+        2. own command failed
+          said:  line 2: #6 ERROR: process "/bin/sh -c true" did not complete successfully: exit code: 1
+         cause:  A command of the Dockerfile itself failed. BuildKit only reports it; the lines before say
+                 why.
+          next:  read the step's own output: `docker buildx history logs` shows it again
+
+        1. foreign program
+          said:  line 1: #6 0.1 exec /bin/sh: exec format error
+         cause:  A step ran a program of another platform, and no emulator serves it inside containers:
+                 emulators are registered in the kernel and gone after a reboot.
+          here:  nothing of the kind was found on this machine (RK501, RK502, RK503)
+          next:  `rekit doctor` tells which platforms are emulated; register the emulators again, so that
+                 they last (flag F)
+
+        2 likely causes in 2 lines, the likeliest last; none of them was found by `rekit doctor` on this machine.
+        ── stderr
+    "#]]);
+    machine.check("explain gone.log", &expect![[r#"
+        exit 2
+        ── stdout
+        ── stderr
+        error: `gone.log` is neither a finding's code nor a file that can be read
+        cause: no such file or directory
+        state: nothing was changed
+         next: `rekit doctor` prints the code in front of each finding; of a long log, `tail -n 2000 LOG |
+               rekit explain`
+    "#]]);
 }
 
 #[test]

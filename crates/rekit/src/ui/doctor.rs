@@ -51,7 +51,7 @@ fn block(finding: &Finding, style: &Style) -> String {
 /// The columns before each text of a block.
 const INDENT: usize = 9;
 
-fn headline(finding: &Finding, style: &Style) -> String {
+pub(super) fn headline(finding: &Finding, style: &Style) -> String {
     let (word, tone) = match finding.severity {
         Severity::Info => ("note", Tone::Faint),
         Severity::Warning => ("warning", Tone::Care),
@@ -72,7 +72,7 @@ fn headline(finding: &Finding, style: &Style) -> String {
 }
 
 /// Returns a text behind its label; lines of their own, such as an underlined place, keep their columns.
-fn labelled(label: &str, text: &str, style: &Style) -> String {
+pub(super) fn labelled(label: &str, text: &str, style: &Style) -> String {
     let colon = if label.is_empty() { ' ' } else { ':' };
     let label = style.paint(Tone::Heading, &format!("{label:>6}{colon}"));
     let text = clean(text);

@@ -13,6 +13,7 @@ mod bad_input;
 mod criteria;
 mod engine_cache;
 mod exchange;
+mod explain;
 mod finalize;
 mod folders;
 mod generations;

@@ -13,7 +13,9 @@ use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, 
 
 /// The exit code of a process that was killed.
 pub(super) const KILLED: i64 = 137;
-/// How often a container that was asked to end is looked at.
+/// How long an engine may take to remove a stopped container.
+const REMOVAL: Duration = Duration::from_secs(30);
+/// How often a container that was asked to end or to go is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
 /// What makes a volume again. The local driver's options hold no secret in practice, yet they are foreign, so this is only stored as a blob.
@@ -198,12 +200,21 @@ pub(super) async fn end(engine: &Engine, name: &ContainerName, limit: u32) -> An
 }
 
 pub(super) async fn remove_container(engine: &Engine, name: &ContainerName) -> Answer<()> {
-    let what = format!("container `{name}` cannot be removed");
-    found(
-        engine.container_remove(name.as_str(), false, false).await,
-        what,
-    )
-    .map(drop)
+    let what = || format!("container `{name}` cannot be removed");
+    let began = Instant::now();
+    loop {
+        match engine.container_remove(name.as_str(), false, false).await {
+            // The engine may still be at the removal that a killed run asked for.
+            Err(error) if error.is_conflict() && began.elapsed() < REMOVAL => {
+                let is_stopped = container(engine, name).await?.is_none_or(|it| !it.running);
+                if !is_stopped {
+                    return Err(WorldError::failed(what(), error));
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            removed => return found(removed, what()).map(drop),
+        }
+    }
 }
 
 pub(super) async fn set_restart_policy(
