@@ -27,6 +27,7 @@ fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
         machine: &machine,
         dice: Dice::new(set_by("SEED", 24301)),
         wanted: set_by("KILLS", 6),
+        until: Instant::now() + Duration::from_mins(set_by("MINUTES", 24 * 60)),
         kills: BTreeMap::new(),
     };
     while killer.left() > 0 {
@@ -43,6 +44,8 @@ struct Killer<'a> {
     machine: &'a Machine,
     dice: Dice,
     wanted: usize,
+    /// When it must be enough.
+    until: Instant,
     /// How often each kind of step was under way, and which way the run went.
     kills: BTreeMap<(String, &'static str), usize>,
 }
@@ -50,6 +53,9 @@ struct Killer<'a> {
 impl Killer<'_> {
     /// Returns how many kills are still to come.
     fn left(&self) -> usize {
+        if Instant::now() > self.until {
+            return 0;
+        }
         self.wanted.saturating_sub(self.kills.values().sum())
     }
 
