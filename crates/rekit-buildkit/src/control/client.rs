@@ -1,4 +1,5 @@
 //! The connection itself: timeouts and errors of every call.
+use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
@@ -67,6 +68,24 @@ impl ControlError {
             Self::Failed { status, .. } => Some(status.code()),
             Self::Unsupported { .. } => Some(Code::Unimplemented),
             Self::TimedOut { .. } => None,
+        }
+    }
+
+    /// What the daemon itself said when it failed; nothing where the connection or the time failed.
+    pub fn words_of_the_daemon(&self) -> Option<&str> {
+        match self {
+            Self::Failed { status, .. } => {
+                let own = [
+                    Code::Unknown,
+                    Code::Internal,
+                    Code::DataLoss,
+                    Code::NotFound,
+                ];
+                // A transport's error has a source of its own.
+                let is_own = own.contains(&status.code()) && status.source().is_none();
+                is_own.then(|| status.message())
+            }
+            Self::Unsupported { .. } | Self::TimedOut { .. } => None,
         }
     }
 

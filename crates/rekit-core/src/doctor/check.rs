@@ -1,6 +1,9 @@
 //! The table of checks, and the one loop that runs them.
 
-use super::{case::Case, configuration, contexts, known::Known, nodes, platforms, store, tools};
+use super::{
+    case::Case, configuration, contexts, daemons, disks, known::Known, nodes, platforms,
+    registries, selection, store, tools,
+};
 use crate::{
     finding::{Diagnosis, Finding, Severity},
     inventory::Inventory,
@@ -21,14 +24,19 @@ pub struct Check {
     pub(super) find: fn(&Known<'_>) -> Vec<Case>,
 }
 
-/// The families. RK1: contexts and client; RK2: store; RK3: nodes, containers, volumes; RK4: configuration; RK5: platforms.
+/// The families. RK1: contexts and client; RK2: store and selection; RK3: nodes, containers, volumes, daemons; RK4: configuration;
+/// RK5: platforms; RK6: disks; RK7: registries.
 const CHECKS: &[&[Check]] = &[
     contexts::CHECKS,
     tools::CHECKS,
     store::CHECKS,
+    selection::CHECKS,
     nodes::CHECKS,
+    daemons::CHECKS,
     configuration::CHECKS,
     platforms::CHECKS,
+    disks::CHECKS,
+    registries::CHECKS,
 ];
 
 /// Returns every check, by code.

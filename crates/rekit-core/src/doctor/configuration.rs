@@ -61,6 +61,15 @@ pub(super) const CHECKS: &[Check] = &[
             until the middle of 2026: caches of sources and cache mounts are then not collected first. Newer releases mend it.",
         find: joined_filter,
     },
+    Check {
+        code: "RK407",
+        title: "no rule of garbage collection takes everything",
+        severity: Severity::Warning,
+        explain: "A list of own rules (gcpolicy) replaces all defaults. If each of them keeps what was used lately (keepDuration) or has \
+            filters, nothing bounds the cache: it runs, and frees next to nothing, because a young layer protects all that it stands on. \
+            End the list with a rule `all = true` that has sizes and neither filters nor keepDuration.",
+        find: no_last_resort,
+    },
 ];
 
 /// Every verdict with a case begun about it, and what it is about in words.
@@ -256,6 +265,33 @@ fn joined_filter(known: &Known<'_>) -> Vec<Case> {
                 "use a newer BuildKit, or write the filters as a list",
             ));
         }
+    }
+    cases
+}
+
+fn no_last_resort(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (case, daemon) in daemons(known) {
+        let rules: Vec<&GcRule> = daemon
+            .workers
+            .iter()
+            .flat_map(|worker| &worker.gc)
+            .collect();
+        let takes_all = |rule: &&GcRule| rule.keep_seconds == 0 && rule.filters.is_empty();
+        let Some(last) = rules.last().filter(|_| !rules.iter().any(takes_all)) else {
+            continue;
+        };
+        let seen = format!(
+            "{} rules, each with filters or an age; the last keeps what was used within {} s",
+            rules.len(),
+            last.keep_seconds
+        );
+        cases.push(
+            case.cause("Each rule of garbage collection spares what was used lately or is of other types, so that nothing bounds the cache.")
+                .seen(seen)
+                .seen(told(last))
+                .fix(FixBy::Consent, "end the list with a rule that has `all = true`, sizes, and neither filters nor keepDuration"),
+        );
     }
     cases
 }

@@ -240,18 +240,29 @@ fn is_selected(known: &Known<'_>, host: &Host) -> bool {
         })
 }
 
-/// Whether anybody asked for this host: the default socket of a machine without Docker is no fault.
+/// Whether the selected builder needs no engine of this machine.
+fn builds_elsewhere(known: &Known<'_>) -> bool {
+    let name = known.inventory.selection.builder.as_ref();
+    let selected = known
+        .nodes()
+        .filter(|node| Some(&node.builder.name) == name);
+    let mut drivers = selected.map(|node| node.record.driver.as_str()).peekable();
+    drivers.peek().is_some() && drivers.all(|driver| matches!(driver, "remote" | "kubernetes"))
+}
+
+/// Whether anybody asked for this host: the default socket of a machine without Docker, or with a client alone, is no fault.
 fn is_wanted(known: &Known<'_>, host: &Host) -> bool {
     let only_default = host
         .named_by
         .iter()
         .all(|name| name == "default socket" || name == "context default");
     !only_default
-        || known
-            .inventory
-            .tools
-            .iter()
-            .any(|tool| tool.name == "docker")
+        || !builds_elsewhere(known)
+            && known
+                .inventory
+                .tools
+                .iter()
+                .any(|tool| tool.name == "docker" && tool.in_force)
 }
 
 fn dead_selected(known: &Known<'_>) -> Vec<Case> {

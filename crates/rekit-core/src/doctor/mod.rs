@@ -7,9 +7,13 @@ mod case;
 mod check;
 mod configuration;
 mod contexts;
+mod daemons;
+mod disks;
 mod known;
 mod nodes;
 mod platforms;
+mod registries;
+mod selection;
 mod store;
 mod tools;
 

@@ -358,11 +358,21 @@ fn killed(known: &Known<'_>) -> Vec<Case> {
         .collect()
 }
 
+/// Between two ends a container that is started again and again runs for a moment, without an answer.
+fn is_looping(node: Node<'_>, container: &HostContainer) -> bool {
+    let silent = node.facts.daemon.known().is_none();
+    match container.status.as_str() {
+        "restarting" => true,
+        "running" => silent && container.restart_count > 0 && container.last_words.is_some(),
+        _ => false,
+    }
+}
+
 fn crash_loop(known: &Known<'_>) -> Vec<Case> {
     let all = containers(known).into_iter();
-    all.filter(|(_, container)| container.status == "restarting")
+    all.filter(|(node, container)| is_looping(*node, container))
         .map(|(node, container)| {
-            about(node)
+            let case = about(node)
                 .cause(format!(
                     "The daemon of node `{}` ends as soon as it starts, and is started again and again.",
                     node.facts.name
@@ -370,8 +380,12 @@ fn crash_loop(known: &Known<'_>) -> Vec<Case> {
                 .seen(format!(
                     "container `{}` is restarting, {} times so far, exit code {}, policy `{}`",
                     container.name, container.restart_count, container.exit_code, container.restart_policy
-                ))
-                .fix(FixBy::Consent, "find the first error in its log, mend what it names, and make the container anew")
+                ));
+            let case = match &container.last_words {
+                Some(said) => case.seen(format!("its daemon said: {said}")),
+                None => case,
+            };
+            case.fix(FixBy::Consent, "find the first error in its log, mend what it names, and make the container anew")
                 .run(format!("docker logs {} 2>&1 | grep -m1 -E 'buildkitd:|panic:'", container.name))
         })
         .collect()
@@ -379,7 +393,7 @@ fn crash_loop(known: &Known<'_>) -> Vec<Case> {
 
 fn hung(known: &Known<'_>) -> Vec<Case> {
     let all = containers(known).into_iter();
-    all.filter(|(_, container)| container.status == "running")
+    all.filter(|(node, container)| container.status == "running" && !is_looping(*node, container))
         .filter_map(|(node, container)| {
             let reason = node.facts.daemon.reason()?;
             Some(
@@ -418,7 +432,12 @@ fn paused(known: &Known<'_>) -> Vec<Case> {
 fn remote_dead(known: &Known<'_>) -> Vec<Case> {
     known
         .nodes()
-        .filter(|node| matches!(node.record.driver.as_str(), "remote" | "kubernetes"))
+        .filter(|node| match node.record.driver.as_str() {
+            "remote" => true,
+            // rekit does not speak to Kubernetes: only what keeps anybody from it is known.
+            "kubernetes" => node.facts.status == "error",
+            _ => false,
+        })
         .filter_map(|node| {
             let reason = node.facts.daemon.reason()?;
             Some(

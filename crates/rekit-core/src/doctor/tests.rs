@@ -45,7 +45,7 @@ fn volume(name: &str, used_by: &Value) -> Value {
 }
 
 fn node(name: &str) -> Value {
-    json!({"name": name, "endpoint": HOST, "host": HOST, "platforms": ["linux/amd64"], "driver_opts": {}, "flags": [],
+    json!({"name": name, "endpoint": HOST, "host": HOST, "platforms": ["linux/amd64"], "driver_opts": {"default-load": "true"}, "flags": [],
         "files": [], "config": {"verdict": {"verdict": "accepted"}}, "status": "running",
         "container": format!("buildx_buildkit_{name}"), "volume": format!("buildx_buildkit_{name}_state"),
         "daemon": {"known": daemon("v0.32.2", &healthy_gc())}})
@@ -64,13 +64,13 @@ fn context(name: &str, endpoint: &str, host: &Value, current: bool) -> Value {
 }
 
 fn tool(name: &str, path: &str, version: &str, in_force: bool) -> Value {
-    json!({"name": name, "path": path, "version": {"known": version}, "in_force": in_force})
+    json!({"name": name, "path": path, "version": {"known": version}, "silent": false, "in_force": in_force})
 }
 
 /// A machine with an engine, a running builder `team`, and nothing wrong.
 fn healthy() -> Value {
     let engine = json!({"id": "e", "version": "28.5.2", "api_version": "1.51", "os": "linux", "architecture": "amd64",
-        "storage_driver": "overlay2", "image_store": "graphdriver", "data_root": "/var/lib/docker", "cgroup_version": "2",
+        "storage_driver": "overlay2", "image_store": "graphdriver", "data_root": "/var/lib/docker", "cgroup_version": "2", "min_api_version": "1.24",
         "rootless": false, "embedded": {"known": daemon("v0.25.1", &healthy_gc())},
         "containers": [container("buildx_buildkit_team0", "running", 0)],
         "volumes": [volume("buildx_buildkit_team0_state", &json!(["buildx_buildkit_team0"]))]});
@@ -80,7 +80,7 @@ fn healthy() -> Value {
             "memory_bytes": 8, "user": 1000, "home": "/home/u", "rekit_home": "/home/u/.local/state/rekit"},
         "environment": [{"name": "BUILDX_BUILDER", "value": "team"}],
         "tools": [tool("docker", "/usr/bin/docker", "28.5.2", true), tool("buildx", "/usr/libexec/docker-buildx", "v0.36.1", true)],
-        "selection": {"context": "default", "context_from": "default", "key": HOST, "builder": "team", "builder_from": "current"},
+        "selection": {"context": "default", "context_from": "default", "key": HOST, "builder": "team", "builder_from": "BUILDX_BUILDER"},
         "contexts": [context("default", HOST, &json!(HOST), true)],
         "hosts": [{"id": HOST, "named_by": ["default socket", "context default"], "engine": {"known": engine}}],
         "stores": [{"path": "/home/u/.docker/buildx", "locked": false,
@@ -251,6 +251,10 @@ fn twins() -> Vec<(&'static str, Changes, Changes)> {
     twins.extend(store_twins());
     twins.extend(node_twins());
     twins.extend(daemon_twins());
+    twins.extend(front_end_twins());
+    twins.extend(state_twins());
+    twins.extend(disk_twins());
+    twins.extend(registry_twins());
     twins
 }
 
@@ -309,7 +313,12 @@ fn client_twins() -> Vec<(&'static str, Changes, Changes)> {
         (
             "RK111",
             one("/tools/1/version", unreadable("exec format error")),
-            one("/tools/1/version", json!({"known": "v0.1"})),
+            // A busy machine is no broken program.
+            [
+                one("/tools/1/version", unreadable("no answer within 2 s")),
+                one("/tools/1/silent", json!(true)),
+            ]
+            .concat(),
         ),
         (
             "RK112",
@@ -332,6 +341,189 @@ fn client_twins() -> Vec<(&'static str, Changes, Changes)> {
                 json!({"name": "DOCKER_BUILDKIT", "value": "1"}),
             ),
         ),
+    ]
+}
+
+/// What a file of a shell sets.
+fn profile(name: &str, value: &str) -> Changes {
+    let profile = json!({"kind": "profile", "file": file("/home/u/.bashrc"), "keys": [name], "lines": [3], "verdict": null,
+        "assigned": [{"line": 3, "name": name, "value": value}]});
+    one("/files/+", profile)
+}
+
+fn front_end_twins() -> Vec<(&'static str, Changes, Changes)> {
+    let compose = |version: &str| {
+        one(
+            "/tools/+",
+            tool("compose", "/usr/libexec/docker-compose", version, true),
+        )
+    };
+    let buildx = |version: &str| one("/tools/1/version", json!({"known": version}));
+    let pinned = |version: &str| {
+        let pinned = json!({"name": "DOCKER_API_VERSION", "value": version});
+        one("/environment/+", pinned)
+    };
+    let selected_by = |by: &str| one("/selection/builder_from", json!(by));
+    let aliased =
+        json!({"kind": "cli", "file": file("/c"), "keys": ["aliases.builder"], "verdict": null});
+    let options = at(NODE, "driver_opts");
+    vec![
+        (
+            "RK115",
+            [buildx("v0.16.2"), compose("v2.40.3")].concat(),
+            [buildx("v0.16.2"), compose("v2.30.0")].concat(),
+        ),
+        ("RK116", pinned("1.20"), pinned("1.24")),
+        (
+            "RK117",
+            profile("BUILDX_BUILDER", "ghost"),
+            profile("BUILDX_BUILDER", "Team"),
+        ),
+        (
+            "RK118",
+            profile("DOCKER_BUILDKIT", "0"),
+            profile("DOCKER_BUILDKIT", "1"),
+        ),
+        (
+            "RK220",
+            one(&options, json!({"default-load": "false"})),
+            [
+                one(&options, json!({})),
+                one("/selection/builder", Value::Null),
+            ]
+            .concat(),
+        ),
+        (
+            "RK221",
+            selected_by("current"),
+            [selected_by("current"), one("/files/+", aliased)].concat(),
+        ),
+    ]
+}
+
+fn state_twins() -> Vec<(&'static str, Changes, Changes)> {
+    let counted = |bytes: u64| {
+        let counted = json!({"known": {"records": 3, "bytes": bytes, "reclaimable_bytes": 0, "by_type": {}, "cache_mounts": []}});
+        let labels = json!({"org.mobyproject.buildkit.worker.snapshotter": "overlayfs"});
+        [
+            one(&at(NODE, "daemon/known/cache"), counted),
+            one(&at(NODE, "daemon/known/workers/0/labels"), labels),
+            one(
+                &at(ENGINE, "volumes/0/size_bytes"),
+                json!({"known": 9_000_000}),
+            ),
+        ]
+        .concat()
+    };
+    let mut lean = container("buildx_buildkit_team0", "running", 0);
+    lean["out_of_memory"] = json!(true);
+    let mut foreign = lean.clone();
+    foreign["is_buildkit"] = json!(false);
+    let mut state = volume(
+        "buildx_buildkit_team0_state",
+        &json!(["buildx_buildkit_team0"]),
+    );
+    let kept = state.clone();
+    state["set_aside"] = json!(["cache.db.1.bak"]);
+    let node_with = |key: &str, value: Value| {
+        let mut node = node("team0");
+        node[key] = value;
+        one(NODE, node)
+    };
+    let team = at(ENGINE, "containers/0");
+    let volume = at(ENGINE, "volumes/0");
+    vec![
+        (
+            "RK320",
+            node_with("unapplied", json!(["env.A"])),
+            node_with("unapplied", json!([])),
+        ),
+        (
+            "RK321",
+            node_with("image_is_here", json!(false)),
+            node_with("image_is_here", json!(true)),
+        ),
+        ("RK322", one(&team, lean), one(&team, foreign)),
+        ("RK323", counted(20_000_000), counted(13_000_000)),
+        ("RK324", one(&volume, state), one(&volume, kept)),
+    ]
+}
+
+fn disk_twins() -> Vec<(&'static str, Changes, Changes)> {
+    let place = |total: u64, free: u64| {
+        let place = json!({"kind": "state-volume", "host": HOST, "name": "buildx_buildkit_team0_state", "path": "/v",
+            "used_by": ["team/team0"], "size_bytes": {"known": 5}, "free_bytes": {"known": free},
+            "disk": {"device": 1, "total_bytes": total}});
+        one("/caches/+", place)
+    };
+    let engine_with = |other: Value| {
+        let mut engine = healthy()["hosts"][0]["engine"]["known"].clone();
+        engine["other_store"] = other;
+        one(ENGINE, engine)
+    };
+    let giga = 1_000_000_000;
+    vec![
+        // 10 GB are kept whatever is free; 100 GB only as long as 50 GB are free.
+        ("RK601", place(9 * giga, giga), place(20 * giga, giga)),
+        (
+            "RK602",
+            place(20 * giga, 60 << 20),
+            place(20 * giga, 70 << 20),
+        ),
+        (
+            "RK603",
+            engine_with(json!("/var/lib/docker/containerd/daemon")),
+            engine_with(Value::Null),
+        ),
+    ]
+}
+
+fn registry_twins() -> Vec<(&'static str, Changes, Changes)> {
+    let engine_with = |key: &str, value: Value| {
+        let mut engine = healthy()["hosts"][0]["engine"]["known"].clone();
+        engine[key] = value;
+        one(ENGINE, engine)
+    };
+    let told = |name: &str, mirrored: bool, insecure: bool, authorities: bool| {
+        let told = json!({"name": name, "mirrored": mirrored, "insecure": insecure, "authorities": authorities});
+        let config = json!({"verdict": {"verdict": "accepted"}, "registries": [told]});
+        one(&at(NODE, "config"), config)
+    };
+    let registry = |name: &str, mirrors: u32, insecure: bool| json!([{"name": name, "mirrors": mirrors, "insecure": insecure}]);
+    let mirrored = engine_with("registries", registry("docker.io", 1, false));
+    let known_here = |names: Value| {
+        let mut machine = healthy();
+        machine["registry_authorities"] = names;
+        one("", machine)
+    };
+    let behind = engine_with("proxies", json!(["https", "no"]));
+    let proxy = one(
+        &at(NODE, "driver_opts"),
+        json!({"default-load": "true", "env.https_proxy": "http://proxy:3128"}),
+    );
+    let helper = |program: Value| {
+        let mut machine = healthy();
+        machine["credential_helpers"] =
+            json!([{"name": "desktop", "key": "credsStore", "program": program}]);
+        one("", machine)
+    };
+    vec![
+        (
+            "RK701",
+            mirrored.clone(),
+            [mirrored, told("docker.io", true, false, false)].concat(),
+        ),
+        (
+            "RK702",
+            known_here(json!(["r:5000"])),
+            [
+                known_here(json!(["r:5000"])),
+                told("r:5000", false, false, true),
+            ]
+            .concat(),
+        ),
+        ("RK703", behind.clone(), [behind, proxy].concat()),
+        ("RK704", helper(Value::Null), helper(json!("/usr/bin/x"))),
     ]
 }
 
@@ -492,6 +684,10 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
         |version: &str, gc: &Value| one(&at(NODE, "daemon"), json!({"known": daemon(version, gc)}));
     let mut joined = healthy_gc();
     joined[0]["filters"] = json!(["type==source.local,type==exec.cachemount"]);
+    let mut young = healthy_gc();
+    young[0]["keep_seconds"] = json!(172_800);
+    let mut rest = young.clone();
+    rest.as_array_mut().unwrap().push(healthy_gc()[0].clone());
     let mut split = healthy_gc();
     split[0]["filters"] = json!(["type==source.local,unused-for==1h", "type==exec.cachemount"]);
     let emulator = |enabled: bool, flags: &str| {
@@ -545,6 +741,11 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
             "RK406",
             runs_with("v0.25.0", &joined),
             runs_with("v0.32.2", &split),
+        ),
+        (
+            "RK407",
+            runs_with("v0.32.2", &young),
+            runs_with("v0.32.2", &rest),
         ),
         (
             "RK501",

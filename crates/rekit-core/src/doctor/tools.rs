@@ -1,4 +1,4 @@
-//! RK110 to RK119: the client's programs and the variables that steer them.
+//! RK110 to RK119: the client's programs and the variables that steer them, here and in files that shells read.
 
 use super::{
     case::{Case, quoted},
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     finding::{FixBy, Severity},
-    inventory::Tool,
+    inventory::{ConfigFile, Tool},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -51,18 +51,60 @@ pub(super) const CHECKS: &[Check] = &[
             empty TARGETARCH.",
         find: legacy,
     },
+    Check {
+        code: "RK115",
+        title: "buildx is too old for Compose",
+        severity: Severity::Error,
+        explain: "Compose builds through buildx's bake since 2.37 and refuses a buildx before 0.17. `docker build` works all the same, so \
+            that the fault looks like Compose's. Often an old copy in ~/.docker/cli-plugins hides the packaged one.",
+        find: too_old_for_compose,
+    },
+    Check {
+        code: "RK116",
+        title: "DOCKER_API_VERSION is none that the engine speaks",
+        severity: Severity::Error,
+        explain: "The variable pins the language between client and engine. Pinned too low or too high every command fails with `client \
+            version … is too old` or `too new`, while `docker buildx ls` still ends with exit code 0.",
+        find: api_version,
+    },
+    Check {
+        code: "RK117",
+        title: "a shell's profile names a builder that does not exist",
+        severity: Severity::Warning,
+        explain: "BUILDX_BUILDER overrides every other choice. Set in a profile or an .env file to a name that no builder has, it makes \
+            all builds of the next shell fail with `no builder found`.",
+        find: profile_names_no_builder,
+    },
+    Check {
+        code: "RK118",
+        title: "a shell's profile forces the legacy builder",
+        severity: Severity::Warning,
+        explain: "DOCKER_BUILDKIT=0 in a profile or an .env file makes `docker build` of the next shell use the builder from before \
+            BuildKit: no secrets, no cache mounts, empty TARGETARCH.",
+        find: profile_forces_legacy,
+    },
 ];
 
 fn missing(known: &Known<'_>) -> Vec<Case> {
-    let has = |name: &str| known.inventory.tools.iter().any(|tool| tool.name == name);
+    let tools = &known.inventory.tools;
+    let has = |name: &str| tools.iter().any(|tool| tool.name == name && tool.in_force);
     if !has("docker") || has("buildx") {
         return Vec::new();
     }
+    let case = Case::of("tool", "buildx")
+        .cause("docker is installed without its buildx plugin; builds fall back to the legacy builder.")
+        .seen("no file `docker-buildx` in any plugin folder");
+    // docker says nothing of a link that leads nowhere.
+    let invisible = tools.iter().filter(|tool| tool.name == "buildx");
+    let case = invisible.fold(case, |case, tool| {
+        let reason = tool
+            .version
+            .reason()
+            .unwrap_or("docker does not look there");
+        case.seen(format!("{}: {reason}", tool.path))
+    });
     vec![
-        Case::of("tool", "buildx")
-            .cause("docker is installed without its buildx plugin; builds fall back to the legacy builder.")
-            .seen("no file `docker-buildx` in any plugin folder")
-            .fix(FixBy::Consent, "install the plugin")
+        case.fix(FixBy::Consent, "install the plugin")
             .run("sudo apt-get install docker-buildx-plugin"),
     ]
 }
@@ -71,7 +113,8 @@ fn broken(known: &Known<'_>) -> Vec<Case> {
     let tools = known.inventory.tools.iter();
     tools
         .filter(|tool| {
-            tool.in_force && matches!(tool.name.as_str(), "docker" | "buildx" | "compose")
+            let is_ours = matches!(tool.name.as_str(), "docker" | "buildx" | "compose");
+            tool.in_force && is_ours && !tool.silent
         })
         .filter_map(|tool| {
             let reason = tool.version.reason()?;
@@ -155,10 +198,7 @@ fn builder_variable(known: &Known<'_>) -> Vec<Case> {
 }
 
 fn legacy(known: &Known<'_>) -> Vec<Case> {
-    let off = known
-        .variable("DOCKER_BUILDKIT")
-        .is_some_and(|value| matches!(value, "0" | "false" | "FALSE" | "False" | "f" | "F"));
-    if !off {
+    if !known.variable("DOCKER_BUILDKIT").is_some_and(is_false) {
         return Vec::new();
     }
     vec![
@@ -168,4 +208,110 @@ fn legacy(known: &Known<'_>) -> Vec<Case> {
             .fix(FixBy::Hand, "unset the variable where it is set")
             .run("unset DOCKER_BUILDKIT"),
     ]
+}
+
+/// Whether docker takes a value for "no".
+fn is_false(value: &str) -> bool {
+    matches!(value, "0" | "false" | "FALSE" | "False" | "f" | "F")
+}
+
+/// Returns the version of the copy that runs.
+fn in_force<'a>(known: &Known<'a>, name: &str) -> Option<(&'a Tool, &'a str)> {
+    let tool = known
+        .inventory
+        .tools
+        .iter()
+        .find(|tool| tool.name == name && tool.in_force)?;
+    Some((tool, tool.version.known()?))
+}
+
+fn too_old_for_compose(known: &Known<'_>) -> Vec<Case> {
+    let (Some((buildx, version)), Some((compose, by))) =
+        (in_force(known, "buildx"), in_force(known, "compose"))
+    else {
+        return Vec::new();
+    };
+    let own = numbers(version);
+    if own.is_empty() || own >= vec![0, 17] || numbers(by) < vec![2, 37] {
+        return Vec::new();
+    }
+    vec![
+        Case::of("tool", "buildx")
+            .cause(format!("Compose {by} needs buildx 0.17 or later and finds {version}: `docker compose build` fails."))
+            .seen(format!("{}: {version}, in force", buildx.path))
+            .seen(format!("{}: {by}", compose.path))
+            .fix(FixBy::Consent, "move the old copy aside, or install a newer buildx")
+            .run(format!("mv {0} {0}.old", quoted(&buildx.path))),
+    ]
+}
+
+fn api_version(known: &Known<'_>) -> Vec<Case> {
+    let Some(pinned) = known.variable("DOCKER_API_VERSION") else {
+        return Vec::new();
+    };
+    let wanted = numbers(pinned);
+    let refuses = |oldest: &str, newest: &str| {
+        let (oldest, newest) = (numbers(oldest), numbers(newest));
+        (!oldest.is_empty() && wanted < oldest) || (!newest.is_empty() && wanted > newest)
+    };
+    let engines = known.engines().filter(|(_, engine)| {
+        !wanted.is_empty() && refuses(&engine.min_api_version, &engine.api_version)
+    });
+    engines
+        .map(|(host, engine)| {
+            let range = match engine.min_api_version.as_str() {
+                "" => format!("up to {}", engine.api_version),
+                oldest => format!("{oldest} to {}", engine.api_version),
+            };
+            Case::of("environment", "DOCKER_API_VERSION")
+                .host(&host.id)
+                .cause(format!("DOCKER_API_VERSION is {pinned}, the engine speaks {range}: every docker command fails."))
+                .seen(format!("environment: DOCKER_API_VERSION={pinned}"))
+                .seen(format!("engine {}: API {range}", engine.version))
+                .fix(FixBy::Hand, "unset the variable where it is set")
+                .run("unset DOCKER_API_VERSION")
+        })
+        .collect()
+}
+
+/// Returns what files of shells set a variable to, with a case begun about each.
+fn set_in_files<'a>(known: &Known<'a>, name: &str) -> Vec<(Case, &'a ConfigFile, &'a str)> {
+    let files = known.inventory.files.iter();
+    files
+        .flat_map(|file| file.assigned.iter().map(move |assigned| (file, assigned)))
+        .filter(|(_, assigned)| assigned.name == name)
+        .map(|(file, assigned)| {
+            let (line, value) = (assigned.line, assigned.value.as_str());
+            let case = Case::of("file", &file.file.path)
+                .seen(format!("{}, line {line}: {name}={value}", file.file.path));
+            (case, file, value)
+        })
+        .collect()
+}
+
+fn profile_names_no_builder(known: &Known<'_>) -> Vec<Case> {
+    let set = set_in_files(known, "BUILDX_BUILDER").into_iter();
+    set.filter(|(_, _, value)| !known.names_a_builder(value))
+        .map(|(case, file, value)| {
+            case.cause(format!(
+                "`{}` sets BUILDX_BUILDER to `{value}`, and no builder or context has this name; builds of a shell that reads it fail.",
+                file.file.path
+            ))
+            .fix(FixBy::Hand, "remove the line, or create a builder of that name")
+            .run(format!("docker buildx create --name {}", quoted(value)))
+        })
+        .collect()
+}
+
+fn profile_forces_legacy(known: &Known<'_>) -> Vec<Case> {
+    let set = set_in_files(known, "DOCKER_BUILDKIT").into_iter();
+    set.filter(|(_, _, value)| is_false(value))
+        .map(|(case, file, _)| {
+            case.cause(format!(
+                "`{}` turns BuildKit off for `docker build`.",
+                file.file.path
+            ))
+            .fix(FixBy::Hand, "remove the line")
+        })
+        .collect()
 }

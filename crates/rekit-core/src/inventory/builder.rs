@@ -109,6 +109,12 @@ pub struct NodeRecord {
     pub container: Option<ContainerName>,
     /// The state volume that belongs to it (driver docker-container).
     pub volume: Option<VolumeName>,
+    /// Settings of the record that its container was not made with, by name.
+    #[serde(default)]
+    pub unapplied: Vec<String>,
+    /// Whether the image of its daemon is on its engine; asked where the container is not there.
+    #[serde(default)]
+    pub image_is_here: Option<bool>,
     /// The daemon, or why it does not answer.
     pub daemon: Fact<Daemon>,
 }
@@ -129,6 +135,22 @@ pub struct NodeFile {
 pub struct NodeConfig {
     /// Whether BuildKit would take it.
     pub verdict: ConfigVerdict,
+    /// The registries that it has a section for.
+    #[serde(default)]
+    pub registries: Vec<NodeRegistry>,
+}
+
+/// A registry as a buildkitd.toml says to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeRegistry {
+    /// Its name, with the port where there is one.
+    pub name: String,
+    /// Whether it has mirrors.
+    pub mirrored: bool,
+    /// Whether it may be spoken to without TLS or with a certificate that nobody knows.
+    pub insecure: bool,
+    /// Whether it names the authorities that sign the registry's certificate.
+    pub authorities: bool,
 }
 
 /// A folder under `refs/`.

@@ -20,6 +20,9 @@ pub struct Daemon {
     pub workers: Vec<Worker>,
     /// Its cache, summed up.
     pub cache: Fact<RecordSummary>,
+    /// Why it could not sum up its own cache, in its words; not set where it only took too long.
+    #[serde(default)]
+    pub damage: Option<String>,
     /// Builds that run now.
     pub active: Fact<Vec<ActiveBuild>>,
     /// Its build history, summed up.

@@ -31,6 +31,9 @@ pub struct Engine {
     pub version: String,
     /// The Engine API version it speaks.
     pub api_version: String,
+    /// The oldest Engine API version that it takes; empty: it does not say.
+    #[serde(default)]
+    pub min_api_version: String,
     /// In Docker's words.
     pub os: String,
     /// In Docker's words, for example `amd64`.
@@ -51,6 +54,26 @@ pub struct Engine {
     pub containers: Vec<HostContainer>,
     /// Volumes that are BuildKit's by name or use.
     pub volumes: Vec<HostVolume>,
+    /// Registries that it was told how to reach.
+    #[serde(default)]
+    pub registries: Vec<EngineRegistry>,
+    /// Which of `http`, `https` and `no` it has a proxy setting for.
+    #[serde(default)]
+    pub proxies: Vec<String>,
+    /// Where images of the store that is not in use lie, if there are any.
+    #[serde(default)]
+    pub other_store: Option<HostPath>,
+}
+
+/// A registry as an engine was told to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineRegistry {
+    /// Its name, with the port where there is one.
+    pub name: String,
+    /// How many mirrors it has.
+    pub mirrors: u32,
+    /// Whether it may be spoken to without TLS or with a certificate that nobody knows.
+    pub insecure: bool,
 }
 
 /// The engine's image store.
@@ -92,6 +115,15 @@ pub struct HostContainer {
     pub is_buildkit: bool,
     /// The daemon's arguments.
     pub arguments: Vec<String>,
+    /// Whether the kernel ended a process in it for want of memory since it was started.
+    #[serde(default)]
+    pub out_of_memory: bool,
+    /// What its daemon said last before it ended, for containers that are restarted again and again.
+    #[serde(default)]
+    pub last_words: Option<String>,
+    /// The proxy variables that are set in it, by name.
+    #[serde(default)]
+    pub proxies: Vec<String>,
     /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
     #[serde(default)]
     pub parked: Option<u32>,
@@ -116,6 +148,9 @@ pub struct HostVolume {
     pub size_bytes: Fact<u64>,
     /// Whether its content is a BuildKit state; read where rekit may.
     pub holds_state: Fact<bool>,
+    /// Databases that a daemon found damaged and put aside, by name.
+    #[serde(default)]
+    pub set_aside: Vec<String>,
     /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
     #[serde(default)]
     pub parked: Option<u32>,

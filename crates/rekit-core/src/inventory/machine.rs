@@ -50,8 +50,22 @@ pub struct Tool {
     pub path: HostPath,
     /// What it says of itself.
     pub version: Fact<String>,
+    /// Whether it only took too long to answer, which on a busy machine tells nothing of the program.
+    #[serde(default)]
+    pub silent: bool,
     /// Whether this copy is the one that runs.
     pub in_force: bool,
+}
+
+/// A program that keeps passwords for the docker CLI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CredentialHelper {
+    /// Its name in config.json; the program is `docker-credential-NAME`.
+    pub name: String,
+    /// The key that names it: `credsStore` or `credHelpers`.
+    pub key: String,
+    /// Where the program lies; `None`: it is not on the search path.
+    pub program: Option<HostPath>,
 }
 
 /// What is in force now.

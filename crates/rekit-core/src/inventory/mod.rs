@@ -12,15 +12,20 @@ mod place;
 
 pub use active_build::{ActiveBuild, ClientReference};
 pub use builder::{
-    BuilderRecord, Current, NodeConfig, NodeFile, NodeRecord, Record, RefsFolder, SelectionFile,
-    Store,
+    BuilderRecord, Current, NodeConfig, NodeFile, NodeRecord, NodeRegistry, Record, RefsFolder,
+    SelectionFile, Store,
 };
 pub use daemon::{CacheByType, Daemon, GcRule, HistorySummary, RecordSummary, Worker};
-pub use host::{ContextEntry, ContextState, Engine, Host, HostContainer, HostVolume, ImageStore};
+pub use host::{
+    ContextEntry, ContextState, Engine, EngineRegistry, Host, HostContainer, HostVolume, ImageStore,
+};
 pub use leftover::{Leftover, LeftoverKind};
-pub use machine::{Desktop, Emulator, Machine, Script, Selection, Tool, Variable};
+pub use machine::{
+    CredentialHelper, Desktop, Emulator, Machine, Script, Selection, Tool, Variable,
+};
 pub use place::{
-    CachePlace, ConfigFile, ConfigKind, ConfigVerdict, FileFacts, Origin, PlaceKind, Standalone,
+    Assigned, CachePlace, ConfigFile, ConfigKind, ConfigVerdict, Disk, FileFacts, Origin,
+    PlaceKind, Standalone,
 };
 
 use jiff::Timestamp;
@@ -68,6 +73,12 @@ pub struct Inventory {
     /// Dockerfiles of the project that declare cache mounts.
     #[serde(default)]
     pub dockerfiles: Vec<crate::mounts::Dockerfile>,
+    /// Programs that keep passwords for the docker CLI, as its config.json names them.
+    #[serde(default)]
+    pub credential_helpers: Vec<CredentialHelper>,
+    /// Registries for which this machine keeps certificates of authorities for its engine, by name.
+    #[serde(default)]
+    pub registry_authorities: Vec<String>,
     /// What BuildKit and buildx left and nobody uses any more.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,

@@ -36,8 +36,22 @@ pub struct ConfigFile {
     /// The line of each of the keys, counted from 1, for the kinds that are read by line.
     #[serde(default)]
     pub lines: Vec<u32>,
+    /// What it sets the variables to that choose a builder, where it says so in plain words.
+    #[serde(default)]
+    pub assigned: Vec<Assigned>,
     /// Whether its reader would take it, for the kinds that rekit can judge.
     pub verdict: Option<ConfigVerdict>,
+}
+
+/// A variable that a file sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Assigned {
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The variable.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// What a configuration file configures.
@@ -150,6 +164,18 @@ pub struct CachePlace {
     pub size_bytes: Fact<u64>,
     /// Bytes that its disk has left, or why that is not known.
     pub free_bytes: Fact<u64>,
+    /// Its disk, where that is known.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// A disk: what several caches may share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Disk {
+    /// The kernel's number of its file system.
+    pub device: u64,
+    /// Bytes that it holds in all.
+    pub total_bytes: u64,
 }
 
 /// The kind of a cache place.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rekit_core::{
     fact::Fact,
     folders::{CacheFolder, FolderContent},
-    inventory::{CachePlace, PlaceKind, Standalone},
+    inventory::{CachePlace, Disk, PlaceKind, Standalone},
     name::HostPath,
 };
 
@@ -77,6 +77,7 @@ async fn own_place(
         used_by,
         size_bytes,
         free_bytes,
+        disk: disk(&folder),
     }
 }
 
@@ -100,15 +101,25 @@ pub(super) async fn measure(folder: &Path, deadline: Deadline) -> Fact<u64> {
 
 /// Returns what the disk under a folder has left; asks the folder above where this one may not be entered.
 pub(super) fn free(folder: &Path) -> Fact<u64> {
+    Fact::from_result(nearest(folder, host::free_bytes))
+}
+
+/// Returns the disk under a folder.
+pub(super) fn disk(folder: &Path) -> Option<Disk> {
+    nearest(folder, host::disk).ok()
+}
+
+/// Asks about a folder, or about the nearest one above it that may be entered.
+fn nearest<T>(folder: &Path, ask: impl Fn(&Path) -> Result<T, ReadError>) -> Result<T, ReadError> {
     let mut place = folder;
     loop {
-        match (host::free_bytes(place), place.parent()) {
+        match (ask(place), place.parent()) {
             (Err(ReadError::System(error)), Some(parent))
                 if error.kind() == std::io::ErrorKind::PermissionDenied =>
             {
                 place = parent;
             }
-            (free, _) => return Fact::from_result(free),
+            (answer, _) => return answer,
         }
     }
 }

@@ -13,6 +13,25 @@ pub(super) struct CliConfig {
     pub(super) current_context: Option<String>,
     /// Further folders of plugins.
     pub(super) plugin_folders: Vec<PathBuf>,
+    /// The programs that keep passwords: key and name, each name once.
+    pub(super) credential_helpers: Vec<(&'static str, String)>,
+}
+
+/// Lists the programs that keep passwords. For which registries is nobody's business.
+fn credential_helpers(config: &Value) -> Vec<(&'static str, String)> {
+    let store = config.get("credsStore").and_then(Value::as_str);
+    let store = store.map(|name| ("credsStore", name.to_owned()));
+    let others = config.get("credHelpers").and_then(Value::as_object);
+    let others = others.into_iter().flatten();
+    let others = others.filter_map(|(_, name)| Some(("credHelpers", name.as_str()?.to_owned())));
+    let mut helpers: Vec<(&str, String)> = Vec::new();
+    for (key, name) in store.into_iter().chain(others) {
+        let is_new = !helpers.iter().any(|(_, known)| *known == name);
+        if is_new && !name.is_empty() && !name.contains('/') {
+            helpers.push((key, name));
+        }
+    }
+    helpers
 }
 
 /// Reads config.json. That it does not parse is told by its entry among the configuration files.
@@ -38,5 +57,6 @@ pub(super) fn cli_config(surroundings: &Surroundings) -> CliConfig {
             .filter_map(Value::as_str)
             .map(PathBuf::from)
             .collect(),
+        credential_helpers: credential_helpers(&config),
     }
 }

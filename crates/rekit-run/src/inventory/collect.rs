@@ -20,6 +20,7 @@ use super::{
     files,
     foundations::{Foundations, foundations},
     leftovers::leftovers,
+    logins,
     machine::machine,
     processes::{self, Process},
     project::{self, Project},
@@ -273,6 +274,8 @@ fn assemble(
         desktop,
         scripts: project.scripts,
         dockerfiles: project.dockerfiles,
+        credential_helpers: logins::credential_helpers(surroundings, &base.cli),
+        registry_authorities: logins::registry_authorities(surroundings),
         leftovers: own.leftovers,
         unreadable,
     };

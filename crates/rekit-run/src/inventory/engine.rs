@@ -5,7 +5,9 @@ mod containers;
 mod daemon;
 mod dial;
 mod host;
+mod made;
 mod nodes;
+mod settings;
 
 pub(super) use asked::{Asked, ask};
 pub(crate) use daemon::{active_build, cache_mount};

@@ -171,6 +171,7 @@ fn file(kind: ConfigKind, path: &Path) -> Option<ConfigFile> {
         file,
         keys,
         lines: Vec::new(),
+        assigned: Vec::new(),
         verdict,
     })
 }

@@ -12,6 +12,7 @@ use super::{
     contexts::contexts,
     desktop::{self, Traces},
     endpoints::Endpoints,
+    kubernetes,
     record::NodeAddress,
     selection,
     store::{self, ReadStore},
@@ -34,6 +35,8 @@ pub(super) struct Foundations {
     pub(super) endpoints: Endpoints,
     /// Desktop's traces.
     pub(super) desktop: Option<Traces>,
+    /// Whether a variable pins the version of the Engine API.
+    pub(super) pins_api: bool,
     /// What could not be read.
     pub(super) unreadable: Vec<(HostPath, String)>,
 }
@@ -68,6 +71,7 @@ impl Foundations {
             selection: selection::selection(surroundings, context, None),
             endpoints: Endpoints::default(),
             desktop: None,
+            pins_api: false,
             unreadable: [surroundings.docker_config(), surroundings.buildx_store()]
                 .map(|path| (host::host_path(&path), reason.clone()))
                 .into(),
@@ -90,7 +94,7 @@ pub(super) fn foundations(surroundings: &Surroundings) -> Foundations {
         .map(|folder| store::store(folder))
         .collect();
     for read in &mut stores {
-        name_hosts(read, &contexts, &mut endpoints);
+        name_hosts(surroundings, read, &contexts, &mut endpoints);
     }
     let selection = selection::selection(
         surroundings,
@@ -105,6 +109,7 @@ pub(super) fn foundations(surroundings: &Surroundings) -> Foundations {
         selection,
         endpoints,
         desktop,
+        pins_api: surroundings.variable("DOCKER_API_VERSION").is_some(),
         unreadable,
     }
 }
@@ -127,11 +132,19 @@ fn usual_sockets(surroundings: &Surroundings, endpoints: &mut Endpoints) {
 }
 
 /// Finds the host behind each node of docker's own drivers.
-fn name_hosts(read: &mut ReadStore, contexts: &[ContextEntry], endpoints: &mut Endpoints) {
+fn name_hosts(
+    surroundings: &Surroundings,
+    read: &mut ReadStore,
+    contexts: &[ContextEntry],
+    endpoints: &mut Endpoints,
+) {
     for (builder, addresses) in read.store.builders.iter_mut().zip(&read.addresses) {
         let rekit_core::fact::Fact::Known(record) = &mut builder.record else {
             continue;
         };
+        if record.driver == "kubernetes" {
+            kubernetes::look(surroundings, &mut record.nodes, addresses);
+        }
         let on_engine = matches!(record.driver.as_str(), "docker-container" | "docker");
         for (node, address) in record.nodes.iter_mut().zip(addresses) {
             if !on_engine {

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rekit_core::inventory::{ConfigFile, ConfigKind};
+use rekit_core::{
+    inventory::{Assigned, ConfigFile, ConfigKind},
+    mask,
+};
 
 use super::environment;
 use crate::world::{environment::Surroundings, host};
@@ -31,6 +34,8 @@ const SYSTEM: &[&str] = &[
 ];
 /// Files of the project.
 const PROJECT: &[&str] = &[".env", ".envrc"];
+/// Variables whose values choose a builder.
+const TELLING: &[&str] = &["BUILDX_BUILDER", "DOCKER_BUILDKIT"];
 
 /// Finds the profiles that set a steering variable.
 pub(super) fn profiles(surroundings: &Surroundings) -> Vec<ConfigFile> {
@@ -79,8 +84,59 @@ fn profile(path: &Path) -> Option<ConfigFile> {
         file,
         keys,
         lines,
+        assigned: telling(&text),
         verdict: None,
     })
+}
+
+/// Returns what a file sets the telling variables to. The last word stands, as for the shell; what a shell works out is not told.
+fn telling(text: &str) -> Vec<Assigned> {
+    let mut found: Vec<Assigned> = Vec::new();
+    for (line, number) in text.lines().zip(1_u32..) {
+        for name in assigned(line) {
+            if !TELLING.contains(&name) {
+                continue;
+            }
+            found.retain(|earlier| earlier.name != name);
+            let value = plain_value(line, name).filter(|_| holds_for_all(line));
+            found.extend(value.map(|value| Assigned {
+                line: number,
+                name: name.to_owned(),
+                value: mask::value(name, &value),
+            }));
+        }
+    }
+    found
+}
+
+/// Whether a line sets variables for what comes after it, and not for one command or under a condition.
+fn holds_for_all(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or_default();
+    if line.contains(['&', '|', ';', '(']) || line.starts_with([' ', '\t']) {
+        return false;
+    }
+    let mut words = line.split_whitespace();
+    match words.next() {
+        Some("export" | "set" | "setenv" | "declare" | "typeset") => true,
+        // `NAME=value command` sets it for that command alone; a quoted value may hold blanks.
+        Some(word) => {
+            let value = word.split_once('=').map_or("", |(_, value)| value);
+            value.starts_with(['"', '\'']) || words.next().is_none()
+        }
+        None => false,
+    }
+}
+
+/// Returns the value that a line gives a variable, if it is written out.
+fn plain_value(line: &str, name: &str) -> Option<String> {
+    let (_, rest) = line.split_once(name)?;
+    let rest = rest.trim_start_matches(['=', ' ', '\t']);
+    let value = match rest.chars().next()? {
+        quote @ ('"' | '\'') => rest[1..].split(quote).next()?,
+        _ => rest.split_whitespace().next()?,
+    };
+    let is_plain = !value.is_empty() && !value.contains(['$', '`', '*', '\\']);
+    is_plain.then(|| value.to_owned())
 }
 
 /// Returns the variables that a line of a shell or of a file of variables sets.
@@ -129,6 +185,30 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r1_1_4_what_chooses_a_builder_is_read_where_it_is_plain_and_holds() {
+        for (text, expected) in [
+            ("export BUILDX_BUILDER=ghost", Some("ghost")),
+            ("BUILDX_BUILDER='a b'", Some("a b")),
+            ("set -gx BUILDX_BUILDER ghost", Some("ghost")),
+            ("setenv BUILDX_BUILDER ghost", Some("ghost")),
+            (
+                "export BUILDX_BUILDER=a\nexport BUILDX_BUILDER=b # mine",
+                Some("b"),
+            ),
+            ("export BUILDX_BUILDER=a\nunset BUILDX_BUILDER", None),
+            ("export BUILDX_BUILDER=$NAME", None),
+            ("BUILDX_BUILDER=x docker buildx build", None),
+            ("[ -f x ] && export BUILDX_BUILDER=x", None),
+            ("if true; then\n  export BUILDX_BUILDER=x\nfi", None),
+            ("# export BUILDX_BUILDER=x", None),
+        ] {
+            let found = telling(text);
+            let value = found.first().map(|assigned| assigned.value.as_str());
+            assert_eq!(value, expected, "{text}");
+        }
+    }
 
     #[test]
     fn r1_1_4_variables_are_found_in_every_shell() {

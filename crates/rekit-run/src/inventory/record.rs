@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rekit_core::{
     fact::Fact,
-    inventory::{NodeConfig, NodeFile, NodeRecord, Record},
+    inventory::{NodeConfig, NodeFile, NodeRecord, NodeRegistry, Record},
     mask,
     name::{Digest, NodeName, Platform},
 };
 use serde_json::{Map, Value};
+use toml_edit::{DocumentMut, Item, TableLike};
 
 use super::judge;
 
@@ -108,6 +109,8 @@ fn node(fields: &Map<String, Value>) -> Result<(NodeRecord, NodeAddress), String
         status: "inactive".to_owned(),
         container: None,
         volume: None,
+        unapplied: Vec::new(),
+        image_is_here: None,
         daemon: Fact::Unreadable {
             reason: "not asked".to_owned(),
         },
@@ -126,6 +129,7 @@ fn files(fields: &Map<String, Value>) -> Result<(Vec<NodeFile>, Option<NodeConfi
         if name == "buildkitd.toml" {
             config = Some(NodeConfig {
                 verdict: judge::bytes(&content),
+                registries: registries(&content),
             });
         }
         files.push(NodeFile {
@@ -135,6 +139,37 @@ fn files(fields: &Map<String, Value>) -> Result<(Vec<NodeFile>, Option<NodeConfi
         });
     }
     Ok((files, config))
+}
+
+/// Reads what a buildkitd.toml says of registries; nothing where it does not parse.
+fn registries(content: &[u8]) -> Vec<NodeRegistry> {
+    let text = String::from_utf8_lossy(content);
+    let Ok(document) = text.parse::<DocumentMut>() else {
+        return Vec::new();
+    };
+    let get = |table: &dyn TableLike, name: &str| {
+        let found = table.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, item)| item.clone())
+    };
+    let registries = get(document.as_table(), "registry");
+    let registries = registries.as_ref().and_then(Item::as_table_like);
+    let registries = registries.into_iter().flat_map(TableLike::iter);
+    registries
+        .filter_map(|(name, item)| {
+            let table = item.as_table_like()?;
+            let is_set = |key: &str| get(table, key).and_then(|item| item.as_bool()) == Some(true);
+            let lists = |key: &str| {
+                let list = get(table, key);
+                list.is_some_and(|item| item.as_array().is_some_and(|list| !list.is_empty()))
+            };
+            Some(NodeRegistry {
+                name: name.to_owned(),
+                mirrored: lists("mirrors"),
+                insecure: is_set("http") || is_set("insecure"),
+                authorities: lists("ca"),
+            })
+        })
+        .collect()
 }
 
 /// Reads the platforms that were set by hand.

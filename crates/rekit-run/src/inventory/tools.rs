@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Limits, cli::CliConfig, together};
 use crate::world::{
     environment::Surroundings,
-    host::{self, Kind, Output},
+    host::{self, Kind, Output, RunError},
 };
 
 /// Where distributions and Docker's own packages put plugins, in docker's order.
@@ -86,17 +86,17 @@ impl Found {
         let questions = self.copies.into_iter().map(|copy| {
             let variables = variables.clone();
             async move {
-                let version = match copy.invisible {
-                    Some(reason) => Fact::Unreadable { reason },
-                    None => match copy.recorded {
-                        Some(version) => Fact::Known(version),
-                        None => version(&copy.path, copy.question, &variables, limits).await,
-                    },
+                let version = match (copy.invisible, copy.recorded) {
+                    (Some(reason), _) => Ok(Fact::Unreadable { reason }),
+                    (None, Some(version)) => Ok(Fact::Known(version)),
+                    (None, None) => version(&copy.path, copy.question, &variables, limits).await,
                 };
+                let silent = matches!(version, Err(RunError::OutOfTime(_) | RunError::NotAsked));
                 Tool {
                     name: copy.name.to_owned(),
                     path: host::host_path(&copy.path),
-                    version,
+                    version: version.unwrap_or_else(|error| Fact::from_result(Err(error))),
+                    silent,
                     in_force: copy.in_force,
                 }
             }
@@ -195,7 +195,7 @@ async fn version(
     question: Question,
     variables: &[(&'static str, String)],
     limits: Limits,
-) -> Fact<String> {
+) -> Result<Fact<String>, RunError> {
     let arguments: &[&str] = match question {
         Question::Plugin => &["docker-cli-plugin-metadata"],
         Question::Program => &["--version"],
@@ -204,20 +204,17 @@ async fn version(
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    let output = match host::run(path, arguments, &variables, limits.program).await {
-        Ok(output) => output,
-        Err(error) => return Fact::from_result(Err(error)),
-    };
+    let output = host::run(path, arguments, &variables, limits.program).await?;
     let found = match question {
         Question::Plugin => plugin_version(&output),
         Question::Program => program_version(&output.stdout),
     };
-    match found {
+    Ok(match found {
         Some(version) if output.code == Some(0) => Fact::Known(version),
         _ => Fact::Unreadable {
             reason: failure(&output),
         },
-    }
+    })
 }
 
 /// Says how a program failed to answer.

@@ -118,6 +118,7 @@ fn unit(path: &Path) -> Option<ConfigFile> {
         file,
         keys,
         lines,
+        assigned: Vec::new(),
         verdict: None,
     })
 }

@@ -14,8 +14,8 @@ mod streams;
 mod tree;
 
 pub use files::{
-    Entry, Kind, READ_LIMIT, ReadError, Status, facts, free_bytes, is_flocked, link_target, list,
-    read, read_text, resolved, save, status,
+    Entry, Kind, READ_LIMIT, ReadError, Status, disk, facts, free_bytes, is_flocked, link_target,
+    list, read, read_text, resolved, save, status,
 };
 pub use link::linked_text;
 pub use lock::{FolderLock, lock_folder, lock_holder, nearest_folder};

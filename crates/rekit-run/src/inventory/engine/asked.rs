@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use rekit_core::{
     fact::Fact,
-    inventory::{CachePlace, Engine, Host, PlaceKind, Store},
+    inventory::{CachePlace, Disk, Engine, Host, PlaceKind, Store},
     name::{HostId, HostPath, NodeName},
 };
 
 use super::{
     host::{self, AskedHost},
+    made::AskedFor,
     nodes::{self, NodeAnswer, NodePlace, NodeQuestion},
 };
 use crate::{
@@ -37,7 +38,7 @@ pub(in crate::inventory) async fn ask(
         .iter()
         .map(|endpoint| {
             let questions = questions(base, &endpoint.id);
-            host::ask(endpoint.clone(), questions, deadline, limits)
+            host::ask(endpoint.clone(), questions, base.pins_api, deadline, limits)
         })
         .collect();
     let remote: Vec<_> = remote_nodes(base)
@@ -52,10 +53,11 @@ pub(in crate::inventory) async fn ask(
 fn questions(base: &Foundations, host: &HostId) -> Vec<NodeQuestion> {
     nodes_of(base)
         .filter(|(_, _, node, _)| node.host.as_ref() == Some(host))
-        .filter_map(|(place, _, node, _)| {
+        .filter_map(|(place, driver, node, address)| {
             Some(NodeQuestion {
                 place,
                 container: node.container.clone()?,
+                asked_for: (driver == "docker-container").then(|| AskedFor::of(node, address)),
             })
         })
         .collect()
@@ -114,6 +116,8 @@ impl Asked {
             if let Fact::Known(record) = &mut stores[store].builders[builder].record {
                 let node = &mut record.nodes[node];
                 node.status.clone_from(&answer.status);
+                node.unapplied.clone_from(&answer.unapplied);
+                node.image_is_here = answer.image_is_here;
                 node.daemon = answer.daemon.clone();
             }
         }
@@ -167,6 +171,7 @@ impl Asked {
                     used_by,
                     size_bytes: volume.size_bytes.clone(),
                     free_bytes: asked.free(&volume.mountpoint),
+                    disk: asked.disk(&volume.mountpoint),
                 }
             }));
         }
@@ -240,10 +245,16 @@ impl AskedHost {
             host: Some(self.host.id.clone()),
             name: path.as_str().to_owned(),
             free_bytes: self.free(&engine.data_root),
+            disk: self.disk(&engine.data_root),
             path,
             used_by: vec!["the engine".to_owned()],
             size_bytes,
         }
+    }
+
+    fn disk(&self, path: &HostPath) -> Option<Disk> {
+        let folder = files::path_of(path);
+        self.is_local.then(|| caches::disk(&folder)).flatten()
     }
 
     fn free(&self, path: &HostPath) -> Fact<u64> {

@@ -1,6 +1,9 @@
 //! An engine's containers and volumes, as far as they are BuildKit's by name, image or use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use rekit_buildkit::{ContainerDetail, ContainerSummary, Volume};
 use rekit_core::{
@@ -76,7 +79,37 @@ pub(super) fn container(detail: &ContainerDetail, raw: &Value) -> Option<HostCon
         labels: labels(&detail.config.labels),
         is_buildkit: is_daemon && has_state,
         arguments,
+        out_of_memory: detail.state.oom_killed,
+        last_words: None,
+        proxies: proxies(&detail.config.env),
     })
+}
+
+/// Lists the proxy variables that are set, by name.
+fn proxies(variables: &[String]) -> Vec<String> {
+    let set = variables
+        .iter()
+        .filter_map(|variable| variable.split_once('='));
+    set.filter(|(name, value)| name.to_ascii_lowercase().ends_with("_proxy") && !value.is_empty())
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// Returns what a daemon said as it ended: between its ends it prints its help, line for line.
+pub(super) fn last_words(log: &[u8]) -> Option<String> {
+    let log = String::from_utf8_lossy(log);
+    let is_end = |line: &&str| line.starts_with("buildkitd: ") || line.starts_with("panic: ");
+    let line = log.lines().rev().map(str::trim).find(is_end)?;
+    Some(mask::text(line).chars().take(300).collect())
+}
+
+/// Returns the databases among the files of a state that a daemon put aside.
+pub(super) fn set_aside<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    names
+        .filter(|name| name.contains(".db"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "bak"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Returns labels without their secrets.
@@ -137,5 +170,6 @@ fn describe(volume: &Volume, all: &[ContainerSummary]) -> Option<HostVolume> {
         holds_state: Fact::Unreadable {
             reason: "it lies on another machine".to_owned(),
         },
+        set_aside: Vec::new(),
     })
 }

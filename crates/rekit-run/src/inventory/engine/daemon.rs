@@ -49,11 +49,18 @@ pub(super) async fn ask(address: &Address, deadline: Deadline, limit: Duration) 
             .first()
             .map_or_else(DaemonVersion::default, |worker| worker.version.clone())
     });
+    // One that only takes too long is not damaged.
+    let words = usage
+        .as_ref()
+        .err()
+        .and_then(ControlError::words_of_the_daemon);
+    let damage = words.map(mask::text);
     Fact::Known(Daemon {
         version: version.version,
         revision: version.revision,
         workers: workers.into_iter().map(worker).collect(),
-        cache: usage,
+        damage,
+        cache: fact(usage),
         active,
         history,
     })
@@ -71,9 +78,9 @@ fn fact<T>(answer: Result<T, ControlError>) -> Fact<T> {
     }
 }
 
-async fn usage(control: &Control, limit: Duration) -> Fact<RecordSummary> {
-    let records = control.disk_usage(&[], limit).await;
-    fact(records.map(|records| summary(&records)))
+async fn usage(control: &Control, limit: Duration) -> Result<RecordSummary, ControlError> {
+    let records = control.disk_usage(&[], limit).await?;
+    Ok(summary(&records))
 }
 
 async fn history(control: &Control, limit: Duration) -> Fact<HistorySummary> {

@@ -1,6 +1,9 @@
 //! One engine: what it is, what it holds of BuildKit, and the daemons in it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rekit_buildkit::{
     ContainerDetail, ContainerSummary, Daemon as Address, Engine as Connection, EngineInfo,
@@ -11,10 +14,12 @@ use rekit_core::{
     inventory::{Engine, Host, HostContainer, HostVolume, ImageStore},
     name::HostPath,
 };
+use serde_json::Value;
 
 use super::{
     containers, daemon, dial,
     nodes::{NodeAnswer, NodeQuestion, Through},
+    settings,
 };
 use crate::{
     inventory::{
@@ -33,16 +38,20 @@ pub(in crate::inventory) struct AskedHost {
     pub(super) nodes: Vec<NodeAnswer>,
 }
 
-/// Asks an engine, then at once the daemons in it.
+/// Asks an engine, then at once the daemons in it; where a variable pins the API's version, also for the oldest that it takes.
 pub(super) async fn ask(
     endpoint: Endpoint,
     questions: Vec<NodeQuestion>,
+    pinned: bool,
     deadline: Deadline,
     limits: Limits,
 ) -> AskedHost {
     let limit = deadline.within(limits.endpoint);
-    let looked =
-        tokio::time::timeout_at(limit.instant(), Box::pin(look(&endpoint, limits.endpoint))).await;
+    let looked = tokio::time::timeout_at(
+        limit.instant(),
+        Box::pin(look(&endpoint, pinned, limits.endpoint)),
+    )
+    .await;
     let answer = looked.unwrap_or_else(|_| {
         Err(format!(
             "no answer within {} ms",
@@ -78,11 +87,21 @@ struct Seen {
     info: EngineInfo,
     all: Vec<ContainerSummary>,
     volumes: Vec<rekit_buildkit::Volume>,
-    details: Vec<(ContainerDetail, HostContainer)>,
+    details: Vec<Inspected>,
+    raw_info: Value,
+    min_api_version: String,
+}
+
+/// A container that may be BuildKit's, as the engine describes it.
+#[derive(Clone)]
+pub(super) struct Inspected {
+    pub(super) detail: ContainerDetail,
+    pub(super) raw: Value,
+    pub(super) container: HostContainer,
 }
 
 /// Connects and asks for all that the engine itself knows.
-async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
+async fn look(endpoint: &Endpoint, pinned: bool, limit: Duration) -> Result<Seen, String> {
     let address = endpoint
         .address
         .parse()
@@ -109,6 +128,13 @@ async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
         .filter(|container| containers::may_be_buildkit(container))
         .map(|container| inspect(connection.clone(), container.id.clone()))
         .collect();
+    // An engine starts two programs for this answer.
+    let oldest = if pinned {
+        let said = connection.version().await;
+        said.ok().map(|said| said.min_api_version)
+    } else {
+        None
+    };
     let details = together::all(inspections)
         .await
         .into_iter()
@@ -116,7 +142,9 @@ async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
         .collect();
     Ok(Seen {
         connection,
+        min_api_version: oldest.unwrap_or_default(),
         info: info.0,
+        raw_info: info.1,
         all,
         volumes,
         details,
@@ -124,10 +152,19 @@ async fn look(endpoint: &Endpoint, limit: Duration) -> Result<Seen, String> {
 }
 
 /// Inspects a container; one that has gone meanwhile is no container.
-async fn inspect(connection: Connection, id: String) -> Option<(ContainerDetail, HostContainer)> {
+async fn inspect(connection: Connection, id: String) -> Option<Inspected> {
     let (detail, raw) = connection.container_inspect(&id).await.ok()?;
-    let container = containers::container(&detail, &raw)?;
-    Some((detail, container))
+    let mut container = containers::container(&detail, &raw)?;
+    let restarts = container.status == "restarting" || container.restart_count > 0;
+    if container.is_buildkit && restarts {
+        let logs = connection.container_logs(&id, 300, 128 << 10).await.ok();
+        container.last_words = logs.and_then(|logs| containers::last_words(&logs.stderr));
+    }
+    Some(Inspected {
+        detail,
+        raw,
+        container,
+    })
 }
 
 impl Seen {
@@ -143,7 +180,7 @@ impl Seen {
         let containers: Vec<HostContainer> = self
             .details
             .iter()
-            .map(|(_, container)| container.clone())
+            .map(|inspected| inspected.container.clone())
             .collect();
         let volumes = containers::volumes(&self.volumes, &self.all, &containers);
         let embedded = Address::EngineEmbedded(self.connection.clone());
@@ -159,7 +196,7 @@ impl Seen {
                 let container = self
                     .details
                     .iter()
-                    .find(|(_, container)| container.name == question.container);
+                    .find(|inspected| inspected.container.name == question.container);
                 question.ask(container, through.clone())
             })
             .collect();
@@ -171,7 +208,11 @@ impl Seen {
             together::all(nodes),
             together::all(measures.collect::<Vec<_>>()),
         );
-        let engine = self.describe(embedded, containers, volumes);
+        let other_store = self.other_store(is_local, deadline).await;
+        let engine = Engine {
+            other_store,
+            ..self.describe(embedded, containers, volumes)
+        };
         AskedHost {
             host: Host {
                 engine: Fact::Known(engine),
@@ -192,29 +233,47 @@ impl Seen {
         }
     }
 
+    /// Returns which of the two image stores is in use.
+    fn image_store(&self) -> ImageStore {
+        let mut pairs = self.info.driver_status.iter().flatten();
+        if pairs.any(|text| text.contains("containerd.snapshotter")) {
+            ImageStore::Containerd
+        } else {
+            ImageStore::Graphdriver
+        }
+    }
+
+    /// Returns where images of the other store lie, if there are any.
+    async fn other_store(&self, is_local: bool, deadline: Deadline) -> Option<HostPath> {
+        if !is_local {
+            return None;
+        }
+        let root = PathBuf::from(&self.info.docker_root_dir);
+        let used = self.image_store();
+        let look = move || settings::other_store(&root, used);
+        together::on_thread(deadline, look).await.flatten()
+    }
+
     fn describe(
         self,
         embedded: Fact<rekit_core::inventory::Daemon>,
         containers: Vec<HostContainer>,
         volumes: Vec<HostVolume>,
     ) -> Engine {
+        let image_store = self.image_store();
         let info = self.info;
-        let snapshotter = info.driver_status.iter().any(|pair| {
-            pair.iter()
-                .any(|text| text.contains("containerd.snapshotter"))
-        });
         Engine {
+            registries: settings::registries(&self.raw_info),
+            proxies: settings::proxies(&self.raw_info),
+            min_api_version: self.min_api_version,
+            other_store: None,
             id: info.id,
             version: info.server_version,
             api_version: self.connection.newest_api().to_owned(),
             os: info.os_type,
             architecture: docker_architecture(&info.architecture).to_owned(),
             storage_driver: info.driver,
-            image_store: if snapshotter {
-                ImageStore::Containerd
-            } else {
-                ImageStore::Graphdriver
-            },
+            image_store,
             data_root: HostPath::from(info.docker_root_dir.as_str()),
             cgroup_version: info.cgroup_version,
             rootless: info
@@ -234,7 +293,12 @@ async fn measured(mut volume: HostVolume, is_local: bool, deadline: Deadline) ->
         let folder = files::path_of(&volume.mountpoint);
         let moved = folder.clone();
         let look = move || files::list(&moved, 10_000);
-        volume.holds_state = match together::on_thread(deadline, look).await {
+        let entries = together::on_thread(deadline, look).await;
+        if let Some(Ok(entries)) = &entries {
+            volume.set_aside =
+                containers::set_aside(entries.iter().map(|entry| entry.name.as_str()));
+        }
+        volume.holds_state = match entries {
             Some(Ok(entries)) => Fact::Known(entries.iter().any(|entry| {
                 entry.name == "buildkitd.lock"
                     || entry.name == "cache.db"

@@ -8,11 +8,15 @@ use std::{
 use rekit_buildkit::{ContainerDetail, Daemon as Address, Engine as Connection};
 use rekit_core::{
     fact::Fact,
-    inventory::{Daemon, HostContainer, Standalone},
+    inventory::{Daemon, Standalone},
     name::ContainerName,
 };
 
-use super::{daemon, dial};
+use super::{
+    daemon, dial,
+    host::Inspected,
+    made::{AskedFor, Made},
+};
 use crate::{
     inventory::{Limits, endpoints::TlsFiles, record::NodeAddress, store},
     world::{clock::Deadline, host},
@@ -30,12 +34,18 @@ pub(super) struct NodePlace {
 pub(super) struct NodeQuestion {
     pub(super) place: NodePlace,
     pub(super) container: ContainerName,
+    /// What its container should have been made with.
+    pub(super) asked_for: Option<AskedFor>,
 }
 
 /// What a node answered.
 pub(super) struct NodeAnswer {
     pub(super) place: NodePlace,
     pub(super) status: String,
+    /// Settings that its container was not made with.
+    pub(super) unapplied: Vec<String>,
+    /// Whether its image is on the engine, where there is no container.
+    pub(super) image_is_here: Option<bool>,
     pub(super) daemon: Fact<Daemon>,
 }
 
@@ -54,6 +64,8 @@ impl NodeQuestion {
         NodeAnswer {
             place: self.place,
             status: status.to_owned(),
+            unapplied: Vec::new(),
+            image_is_here: None,
             daemon: Fact::Unreadable {
                 reason: reason.to_owned(),
             },
@@ -63,14 +75,27 @@ impl NodeQuestion {
     /// Asks the daemon in the node's container, if it runs and is one.
     pub(super) fn ask(
         self,
-        container: Option<&(ContainerDetail, HostContainer)>,
+        container: Option<&Inspected>,
         through: Through,
     ) -> impl Future<Output = NodeAnswer> + Send + 'static {
         let found = container.cloned();
         async move {
             let name = self.container.clone();
-            let Some((detail, container)) = found else {
-                return self.unanswered("inactive", &format!("there is no container `{name}`"));
+            let Some(Inspected {
+                detail,
+                container,
+                raw,
+            }) = found
+            else {
+                let image_is_here = match &self.asked_for {
+                    Some(asked_for) => asked_for.image_is_on(&through.connection).await,
+                    None => None,
+                };
+                let reason = format!("there is no container `{name}`");
+                return NodeAnswer {
+                    image_is_here,
+                    ..self.unanswered("inactive", &reason)
+                };
             };
             let status = match container.status.as_str() {
                 "exited" | "created" | "dead" | "removing" => "stopped",
@@ -80,9 +105,22 @@ impl NodeQuestion {
                 let reason = format!("the container `{name}` is no BuildKit daemon");
                 return self.unanswered(status, &reason);
             }
+            let unapplied = match &self.asked_for {
+                Some(asked_for) => {
+                    let made = Made {
+                        detail: &detail,
+                        raw: &raw,
+                    };
+                    asked_for.missing_in(&made, &through.connection).await
+                }
+                None => Vec::new(),
+            };
             if status != "running" {
                 let said = &container.status;
-                return self.unanswered(status, &format!("the container `{name}` is {said}"));
+                return NodeAnswer {
+                    unapplied,
+                    ..self.unanswered(status, &format!("the container `{name}` is {said}"))
+                };
             }
             let address = direct(&detail, through.is_local).unwrap_or(Address::InContainer {
                 engine: through.connection,
@@ -91,6 +129,8 @@ impl NodeQuestion {
             NodeAnswer {
                 place: self.place,
                 status: status.to_owned(),
+                unapplied,
+                image_is_here: None,
                 daemon: daemon::ask(&address, through.deadline, through.limit).await,
             }
         }
@@ -130,6 +170,8 @@ pub(super) async fn ask_remote(
     NodeAnswer {
         place,
         status: status.to_owned(),
+        unapplied: Vec::new(),
+        image_is_here: None,
         daemon,
     }
 }

@@ -13,7 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rekit_core::{fact::Fact, inventory::FileFacts, name::Digest};
+use rekit_core::{
+    fact::Fact,
+    inventory::{Disk, FileFacts},
+    name::Digest,
+};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::host_path;
@@ -258,6 +262,17 @@ pub fn facts(path: &Path) -> Option<(FileFacts, Result<Vec<u8>, ReadError>)> {
 pub fn free_bytes(path: &Path) -> Result<u64, ReadError> {
     let disk = rustix::fs::statvfs(path).map_err(|errno| ReadError::System(errno.into()))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Returns the disk under a path.
+pub fn disk(path: &Path) -> Result<Disk, ReadError> {
+    let system = |errno: rustix::io::Errno| ReadError::System(errno.into());
+    let disk = rustix::fs::statvfs(path).map_err(system)?;
+    let place = rustix::fs::stat(path).map_err(system)?;
+    Ok(Disk {
+        device: place.st_dev,
+        total_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
+    })
 }
 
 /// Returns whether another process holds the lock on a file. The question itself holds a shared lock for some microseconds.

@@ -58,6 +58,7 @@ use super::{
 use crate::inventory::{self, Limits};
 pub use engines::Address;
 pub(crate) use exchange::{export, import};
+pub(crate) use node::bytes as bytes_as_docker_writes_them;
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
 type Answer<T> = Result<T, WorldError>;

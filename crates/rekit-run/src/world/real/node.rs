@@ -123,7 +123,7 @@ fn apply_option(
 }
 
 /// Returns bytes from docker's way of writing them: `512m`, `2g`, units of 1024.
-fn bytes(text: &str) -> Option<i64> {
+pub(crate) fn bytes(text: &str) -> Option<i64> {
     let lower = text.to_ascii_lowercase();
     let text = lower.trim_end_matches("ib").trim_end_matches('b');
     let digits = text

@@ -1,0 +1,235 @@
+//! RK320 to RK329: what the daemons in builders' containers were made with, and in what state they and their databases are.
+
+use super::{
+    case::{Case, quoted},
+    check::Check,
+    known::{Known, Node},
+};
+use crate::{
+    finding::{FixBy, Severity},
+    inventory::{Daemon, HostVolume},
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        code: "RK320",
+        title: "a builder does not run with its settings",
+        severity: Severity::Warning,
+        explain: "`docker buildx inspect` prints what the record says, not what runs. buildx restarts an existing container but never \
+            makes it anew, so that new options, flags or a new buildkitd.toml have no effect; and a builder made under the name of a \
+            container that was left behind adopts that container with its old settings.",
+        find: unapplied,
+    },
+    Check {
+        code: "RK321",
+        title: "a builder's image is not on its engine",
+        severity: Severity::Info,
+        explain: "The builder has no container, and the image to make one from must be pulled first. Without a network, behind a \
+            registry that limits pulls, or with an image that is gone, it will not boot.",
+        find: image_missing,
+    },
+    Check {
+        code: "RK322",
+        title: "a builder ran out of memory",
+        severity: Severity::Warning,
+        explain: "The kernel ended a process in the builder's container for want of memory. Its limit covers the daemon and all that \
+            it runs together; builds end with `error reading from server: EOF` or with exit code 137.",
+        find: out_of_memory,
+    },
+    Check {
+        code: "RK323",
+        title: "a cache contradicts itself",
+        severity: Severity::Error,
+        explain: "The daemon answers, and a listing says `running`, but its databases name layers that are not there: after a power \
+            loss, a full disk, or somebody who deleted files below the engine's data. Builds fail with `parent snapshot … does not \
+            exist` or `no such file or directory`. Pruning was enough in most cases; if it is not, the state must be made anew.",
+        find: contradiction,
+    },
+    Check {
+        code: "RK324",
+        title: "a daemon has put a damaged database aside",
+        severity: Severity::Info,
+        explain: "buildkitd found its cache index or its history damaged, kept it as a `.bak` file and began an empty one. What the \
+            old one knew is built again; its layers may lie on the disk until a prune.",
+        find: put_aside,
+    },
+];
+
+fn about(node: Node<'_>) -> Case {
+    let case = Case::of("node", &node.facts.name).store(&node.store.path);
+    match &node.facts.host {
+        Some(host) => case.host(host),
+        None => case,
+    }
+}
+
+fn unapplied(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known
+        .nodes()
+        .filter(|node| !node.facts.unapplied.is_empty());
+    nodes
+        .map(|node| {
+            let list: Vec<String> = node
+                .facts
+                .unapplied
+                .iter()
+                .map(|setting| format!("`{setting}`"))
+                .collect();
+            let list = list.join(", ");
+            let builder = quoted(&node.builder.name);
+            about(node)
+                .cause(format!(
+                    "Builder `{}` has settings that its container was not made with: {list}.",
+                    node.builder.name
+                ))
+                .seen(format!(
+                    "{}: {list} of node `{}`",
+                    node.builder.file.path, node.facts.name
+                ))
+                .seen(format!(
+                    "container `{}` was made with something else",
+                    node.facts.name.container()
+                ))
+                .fix(
+                    FixBy::Consent,
+                    "make the container anew under the same names, which keeps the cache",
+                )
+                .run(format!("docker buildx rm --keep-state {builder}"))
+                .run(format!(
+                    "docker buildx create --name {builder} --node {} …",
+                    node.facts.name
+                ))
+        })
+        .collect()
+}
+
+fn image_missing(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known
+        .nodes()
+        .filter(|node| node.facts.image_is_here == Some(false));
+    nodes
+        .map(|node| {
+            let image = image(node);
+            about(node)
+                .cause(format!(
+                    "Builder `{}` has no container, and its image `{image}` is not on the engine: it boots only if the image can be pulled.",
+                    node.builder.name
+                ))
+                .seen(format!("no container `{}` and no image `{image}`", node.facts.name.container()))
+                .fix(FixBy::Hand, "pull the image while the registry can be reached, or load a saved one")
+                .run(format!("docker pull {}", quoted(image)))
+        })
+        .collect()
+}
+
+/// Returns the image that buildx makes a node's container from.
+fn image(node: Node<'_>) -> &str {
+    let option = node.facts.driver_opts.get("image");
+    option.map_or(crate::goal::DEFAULT_IMAGE, String::as_str)
+}
+
+fn out_of_memory(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known.nodes().filter(Node::in_container);
+    nodes
+        .filter_map(|node| Some((node, known.container(node)?)))
+        .filter(|(_, container)| container.is_buildkit && container.out_of_memory)
+        .map(|(node, container)| {
+            let limit = node.facts.driver_opts.get("memory");
+            let bound = limit.map_or("of the machine".to_owned(), |limit| format!("of `memory={limit}`"));
+            about(node)
+                .cause(format!(
+                    "The kernel ended a process in node `{}`: the memory {bound} did not suffice for the daemon and its builds.",
+                    node.facts.name
+                ))
+                .seen(format!(
+                    "container `{}`: OOMKilled, {}, exit code {}",
+                    container.name, container.status, container.exit_code
+                ))
+                .fix(FixBy::Consent, "give it more memory, or let it do fewer steps at a time (max-parallelism)")
+                .run(format!("docker update --memory 4g --memory-swap 8g {}", container.name))
+        })
+        .collect()
+}
+
+/// What a count may be off by: sizes are asked for and measured one after the other.
+const NOTEWORTHY: u64 = 4 << 20;
+/// Snapshotters that keep each layer as files of their own, so that what they count lies on the disk.
+const PLAIN: &[&str] = &["overlayfs", "native", "fuse-overlayfs"];
+
+/// Says how a daemon's account of its cache and the disk differ, if they do.
+fn mismatch(daemon: &Daemon, volume: Option<&HostVolume>) -> Option<String> {
+    if let Some(damage) = &daemon.damage {
+        return Some(format!("asked for its cache, the daemon says: {damage}"));
+    }
+    let label = "org.mobyproject.buildkit.worker.snapshotter";
+    let is_plain = daemon.workers.iter().all(|worker| {
+        let snapshotter = worker.labels.get(label);
+        snapshotter.is_some_and(|name| PLAIN.contains(&name.as_str()))
+    });
+    // A build that runs changes the one while the other is measured.
+    let is_idle = daemon.active.known().is_some_and(Vec::is_empty);
+    let counted = daemon.cache.known()?.bytes;
+    let on_disk = *volume?.size_bytes.known()?;
+    let most = on_disk
+        .saturating_add(on_disk / 10)
+        .saturating_add(NOTEWORTHY);
+    (is_plain && is_idle && counted > most).then(|| {
+        format!("the daemon counts {counted} bytes in its cache, its whole state has {on_disk} bytes on the disk")
+    })
+}
+
+fn contradiction(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known.nodes().filter_map(|node| {
+        let said = mismatch(node.facts.daemon.known()?, known.volume(node))?;
+        let prune = format!(
+            "docker buildx prune -af --builder {}",
+            quoted(&node.builder.name)
+        );
+        Some((
+            about(node),
+            format!("node `{}`", node.facts.name),
+            said,
+            prune,
+        ))
+    });
+    let engines = known.engines().filter_map(|(host, engine)| {
+        let said = mismatch(engine.embedded.known()?, None)?;
+        let case = Case::of("host", &host.id).host(&host.id);
+        Some((
+            case,
+            "the engine".to_owned(),
+            said,
+            "docker builder prune -af".to_owned(),
+        ))
+    });
+    nodes
+        .chain(engines)
+        .map(|(case, whose, said, prune)| {
+            case.cause(format!(
+                "The databases of {whose} name layers that are not on the disk; builds fail although it runs."
+            ))
+            .seen(said)
+            .fix(FixBy::Consent, "save what can be saved, then prune it; if builds still fail, make its state anew")
+            .run(prune)
+        })
+        .collect()
+}
+
+fn put_aside(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (host, engine) in known.engines() {
+        let damaged = engine
+            .volumes
+            .iter()
+            .filter(|volume| !volume.set_aside.is_empty());
+        cases.extend(damaged.map(|volume| {
+            Case::of("volume", &volume.name)
+                .host(&host.id)
+                .cause("A daemon found a database of this state damaged and began an empty one: what it knew is built again.")
+                .seen(format!("{}: {}", volume.mountpoint, volume.set_aside.join(", ")))
+                .fix(FixBy::Hand, "nothing is urgent: prune what nobody uses any more, then remove the file")
+                .run(format!("sudo rm {}", quoted(&volume.mountpoint.join(&volume.set_aside[0]))))
+        }));
+    }
+    cases
+}

@@ -1,0 +1,216 @@
+//! RK7: what an engine or a client knows of registries, proxies and passwords, and a builder does not.
+
+use super::{
+    case::{Case, quoted},
+    check::Check,
+    known::{Known, Node},
+};
+use crate::{
+    finding::{FixBy, Severity},
+    inventory::{ConfigKind, Engine, NodeRegistry},
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        code: "RK701",
+        title: "a builder lacks the engine's registry settings",
+        severity: Severity::Warning,
+        explain: "Builders in containers read their own buildkitd.toml alone; daemon.json never reaches them. Mirrors are not used, and \
+            a registry without TLS fails with `server gave HTTP response to HTTPS client`. The name of a registry must be the same to \
+            the port.",
+        find: not_inherited,
+    },
+    Check {
+        code: "RK702",
+        title: "a builder lacks the certificates of a registry",
+        severity: Severity::Warning,
+        explain: "The engine finds the authority of a registry in certs.d; a builder in a container does not look there: `x509: \
+            certificate signed by unknown authority`. `ca` in its buildkitd.toml names the file, which buildx copies into the container \
+            when it makes it.",
+        find: no_authority,
+    },
+    Check {
+        code: "RK703",
+        title: "a builder does not use the machine's proxy",
+        severity: Severity::Warning,
+        explain: "Three programs need the proxy, each by a setting of its own: the client for tokens (its environment), the daemon for \
+            images and sources (the builder's `env.` options), and RUN (`proxies` of config.json). Where only some have it, images \
+            time out while RUN works, or the other way round.",
+        find: proxy,
+    },
+    Check {
+        code: "RK704",
+        title: "a program that keeps passwords is missing",
+        severity: Severity::Error,
+        explain: "config.json names it, often since a Docker Desktop that is gone. As soon as a registry asks for a password or a token \
+            every build fails with `error getting credentials`, those of public images too; builds that ask nobody pass.",
+        find: helper_missing,
+    },
+];
+
+/// Returns the nodes that live in containers with what their records' buildkitd.toml says of registries, and their engines.
+fn nodes<'a>(known: &Known<'a>) -> Vec<(Node<'a>, &'a [NodeRegistry], &'a Engine)> {
+    let nodes = known.nodes().filter(Node::in_container);
+    nodes
+        .filter_map(|node| {
+            let config = node.facts.config.as_ref();
+            let registries = config.map_or(&[][..], |config| &config.registries);
+            Some((node, registries, known.engine(node)?))
+        })
+        .collect()
+}
+
+fn about(node: Node<'_>) -> Case {
+    Case::of("builder", &node.builder.name).store(&node.store.path)
+}
+
+fn not_inherited(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (node, own, engine) in nodes(known) {
+        let said = |name: &str| own.iter().find(|own| own.name.eq_ignore_ascii_case(name));
+        let mut missing = Vec::new();
+        for registry in &engine.registries {
+            let own = said(&registry.name);
+            if registry.mirrors > 0 && !own.is_some_and(|own| own.mirrored) {
+                missing.push(format!("mirrors of `{}`", registry.name));
+            }
+            if registry.insecure && !own.is_some_and(|own| own.insecure) {
+                missing.push(format!("`{}` without checked TLS", registry.name));
+            }
+        }
+        if missing.is_empty() {
+            continue;
+        }
+        let missing = missing.join(", ");
+        cases.push(
+            about(node)
+                .cause(format!(
+                    "The engine was told of {missing}; node `{}` was not.",
+                    node.facts.name
+                ))
+                .seen(format!("engine {}: {missing}", engine.version))
+                .seen(format!("{}: no such section `[registry.…]` in its buildkitd.toml", node.builder.file.path))
+                .fix(FixBy::Consent, "write the same into the builder's buildkitd.toml, and make its container anew with its cache kept"),
+        );
+    }
+    cases
+}
+
+fn no_authority(known: &Known<'_>) -> Vec<Case> {
+    let names = &known.inventory.registry_authorities;
+    let mut cases = Vec::new();
+    for (node, own, _) in nodes(known) {
+        // Certificates lie on this machine: engines elsewhere have their own.
+        let is_here = node
+            .facts
+            .host
+            .as_ref()
+            .is_some_and(|host| host.as_str().starts_with("unix:"));
+        let has = |name: &&String| {
+            let own = own.iter().find(|own| own.name.eq_ignore_ascii_case(name));
+            own.is_some_and(|own| own.authorities || own.insecure)
+        };
+        let missing: Vec<&String> = names.iter().filter(|name| !has(name)).collect();
+        if !is_here || missing.is_empty() {
+            continue;
+        }
+        let list: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+        cases.push(
+            about(node)
+                .cause(format!(
+                    "This machine keeps certificates of authorities for {}; node `{}` was not told of them.",
+                    list.join(", "),
+                    node.facts.name
+                ))
+                .seen(format!("certs.d has folders with `.crt` files for {}", list.join(", ")))
+                .seen(format!("{}: no `ca` for them in its buildkitd.toml", node.builder.file.path))
+                .fix(FixBy::Consent, "name the files as `ca` in the builder's buildkitd.toml, and make its container anew with its cache kept"),
+        );
+    }
+    cases
+}
+
+/// Says where a proxy is set that pulls images over the network, other than in the builder.
+fn proxy_sources(known: &Known<'_>, engine: &Engine) -> Vec<String> {
+    let mut sources = Vec::new();
+    let variables = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+    for name in variables
+        .into_iter()
+        .filter(|name| known.variable(name).is_some())
+    {
+        sources.push(format!("environment: {name} is set"));
+    }
+    let clients = known.inventory.files.iter().filter(|file| {
+        file.kind == ConfigKind::Cli && file.keys.iter().any(|key| key == "proxies")
+    });
+    sources.extend(clients.map(|file| format!("{}: proxies for RUN", file.file.path)));
+    if engine.proxies.iter().any(|name| name != "no") {
+        sources.push(format!(
+            "engine {}: proxy for {}",
+            engine.version,
+            engine.proxies.join(", ")
+        ));
+    }
+    sources
+}
+
+fn proxy(known: &Known<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (node, _, engine) in nodes(known) {
+        let sources = proxy_sources(known, engine);
+        let options = node
+            .facts
+            .driver_opts
+            .keys()
+            .filter_map(|option| option.strip_prefix("env."));
+        let mut set: Vec<String> = options.map(str::to_ascii_lowercase).collect();
+        let container = known.container(node);
+        set.extend(
+            container
+                .iter()
+                .flat_map(|container| &container.proxies)
+                .map(|name| name.to_ascii_lowercase()),
+        );
+        let has = set
+            .iter()
+            .any(|name| matches!(name.as_str(), "http_proxy" | "https_proxy" | "all_proxy"));
+        if sources.is_empty() || has {
+            continue;
+        }
+        let case = about(node).cause(format!(
+            "A proxy is set on this machine, the daemon of node `{}` has none: it goes to registries directly.",
+            node.facts.name
+        ));
+        let case = sources.into_iter().fold(case, Case::seen);
+        cases.push(
+            case.seen(format!("node `{}`: no proxy among its `env.` options or in its container", node.facts.name))
+                .fix(FixBy::Consent, "make its container anew with the proxy, its cache kept; name local registries in no_proxy")
+                .run("docker buildx create … --driver-opt env.https_proxy=… --driver-opt '\"env.no_proxy=a,b\"'"),
+        );
+    }
+    cases
+}
+
+fn helper_missing(known: &Known<'_>) -> Vec<Case> {
+    let helpers = known.inventory.credential_helpers.iter();
+    let path = known
+        .inventory
+        .files
+        .iter()
+        .find(|file| file.kind == ConfigKind::Cli);
+    let path = path.map_or("config.json".to_owned(), |file| file.file.path.to_string());
+    helpers
+        .filter(|helper| helper.program.is_none())
+        .map(|helper| {
+            let program = format!("docker-credential-{}", helper.name);
+            Case::of("file", &path)
+                .cause(format!(
+                    "`{}` names the program `{program}`, which is not on the search path: registries that ask for a login cannot be used.",
+                    helper.key
+                ))
+                .seen(format!("{path}: {}, `{}`", helper.key, helper.name))
+                .seen(format!("no `{}` in any folder of PATH", quoted(&program)))
+                .fix(FixBy::Hand, "install the program, or keep a copy of config.json and drop this one key; other logins stay")
+        })
+        .collect()
+}

@@ -1,0 +1,109 @@
+//! RK220 to RK229: which builder each front end takes, and what becomes of its result.
+
+use super::{
+    case::{Case, quoted},
+    check::Check,
+    known::Known,
+};
+use crate::{
+    finding::{FixBy, Severity},
+    inventory::{BuilderRecord, ConfigKind, Record, Store},
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        code: "RK220",
+        title: "images stay in the selected builder's cache",
+        severity: Severity::Info,
+        explain: "Only the engine's own builder puts images into the engine by itself. Any other exports nothing unless a build says \
+            --load, --push or -o, or the builder was made with `--driver-opt default-load=true`; the exit code is 0 all the same. With \
+            that option a build for several platforms must name its output, as the classic image store takes one platform at a time.",
+        find: not_loaded,
+    },
+    Check {
+        code: "RK221",
+        title: "front ends build with different builders",
+        severity: Severity::Info,
+        explain: "`docker build` and `docker bake` take the context's own builder; `docker buildx build`, `docker buildx bake` and \
+            Compose take the selected one. Caches and images are then in two places. BUILDX_BUILDER, or the alias `builder: buildx` in \
+            config.json, makes all of them agree.",
+        find: split,
+    },
+];
+
+/// Returns the selected builder that is not the context's own: its store, its file, and what it says.
+fn selected<'a>(known: &Known<'a>) -> Option<(&'a Store, &'a BuilderRecord, &'a Record)> {
+    let name = known.inventory.selection.builder.as_ref()?;
+    let store = known.inventory.stores.first()?;
+    let builder = store
+        .builders
+        .iter()
+        .find(|builder| builder.name.as_str().eq_ignore_ascii_case(name.as_str()))?;
+    Some((store, builder, builder.record.known()?))
+}
+
+fn why(known: &Known<'_>) -> String {
+    let selection = &known.inventory.selection;
+    format!(
+        "chosen by {} for `{}`",
+        selection.builder_from, selection.key
+    )
+}
+
+fn not_loaded(known: &Known<'_>) -> Vec<Case> {
+    let Some((store, builder, record)) = selected(known) else {
+        return Vec::new();
+    };
+    let loads = |value: &String| matches!(value.as_str(), "true" | "1" | "t" | "T" | "TRUE");
+    let all_load = record
+        .nodes
+        .iter()
+        .all(|node| node.driver_opts.get("default-load").is_some_and(loads));
+    if record.driver == "docker" || record.nodes.is_empty() || all_load {
+        return Vec::new();
+    }
+    vec![
+        Case::of("builder", &builder.name)
+            .store(&store.path)
+            .cause(format!(
+                "Builder `{}` is selected and puts no image into the engine unless a build says so.",
+                builder.name
+            ))
+            .seen(why(known))
+            .seen(format!(
+                "{}: driver {}, no `default-load=true`",
+                builder.file.path, record.driver
+            ))
+            .fix(
+                FixBy::Hand,
+                "build with --load, or select the engine's own builder for plain development",
+            )
+            .run(format!("docker buildx build --load --builder {} .", quoted(&builder.name))),
+    ]
+}
+
+fn split(known: &Known<'_>) -> Vec<Case> {
+    let Some((store, builder, _)) = selected(known) else {
+        return Vec::new();
+    };
+    let aliased = known.inventory.files.iter().any(|file| {
+        file.kind == ConfigKind::Cli && file.keys.iter().any(|key| key == "aliases.builder")
+    });
+    if aliased || known.inventory.selection.builder_from == "BUILDX_BUILDER" {
+        return Vec::new();
+    }
+    let own = &known.inventory.selection.context;
+    vec![
+        Case::of("builder", &builder.name)
+            .store(&store.path)
+            .cause(format!(
+                "`docker buildx build` and Compose build with `{}`, `docker build` with the engine of context `{own}`.",
+                builder.name
+            ))
+            .seen(why(known))
+            .seen("neither BUILDX_BUILDER nor an alias of the docker CLI makes `docker build` follow")
+            .fix(FixBy::Hand, "choose one for all, in the shell's profile, or leave it so on purpose")
+            .run(format!("export BUILDX_BUILDER={}", quoted(&builder.name)))
+            .run("docker buildx use default"),
+    ]
+}
