@@ -83,6 +83,8 @@ enum Verb {
         tag: String,
     },
     /// Plant a failure mode into a lab, or list them
+    ///
+    /// Prints the `export` and `unset` lines that are part of it, where there are any.
     Break {
         /// The lab
         #[arg(required_unless_present = "list")]
@@ -151,7 +153,7 @@ fn run(verb: Verb) -> Result<()> {
         } => plant(&Lab::open(&name)?, &mode, cache),
         Verb::Break { .. } => {
             for mode in modes::list() {
-                println!("{:34}{}", mode.slug, mode.summary);
+                println!("{:44}{}", mode.slug, mode.summary);
             }
             Ok(())
         }
@@ -167,7 +169,16 @@ fn plant(lab: &Lab, mode: &str, cache: CacheSize) -> Result<()> {
     if mode == "first-user" {
         return modes::first_user::plant(lab, cache).map(drop);
     }
-    modes::plant(lab, mode)
+    modes::plant(lab, mode)?;
+    // What is wrong with a shell cannot lie in a folder: whoever planted it sets it.
+    let mode = modes::named(mode);
+    for (name, value) in mode.into_iter().flat_map(|mode| mode.variables(lab)) {
+        match value {
+            Some(value) => println!("export {name}='{value}'"),
+            None => println!("unset {name}"),
+        }
+    }
+    Ok(())
 }
 
 fn print_environment(lab: &Lab) {

@@ -40,6 +40,12 @@ pub(super) fn toml_keys_ignored(lab: &Lab) -> Result<()> {
     )
 }
 
+/// Own rules that all spare what was used lately: they replace the defaults, and nothing bounds the cache.
+pub(super) fn gc_keep_duration(lab: &Lab) -> Result<()> {
+    let rule = "[[worker.oci.gcpolicy]]\n  all = true\n  keepDuration = \"720h\"\n  reservedSpace = \"1GB\"\n  maxUsedSpace = \"2GB\"\n  minFreeSpace = \"1GB\"\n";
+    boot_with(lab, "young", &format!("[worker.oci]\n  gc = true\n{rule}"))
+}
+
 /// A rootless daemon's configuration that the daemon refuses.
 pub(super) fn standalone_config_invalid(lab: &Lab) -> Result<()> {
     let file = standalone_config(lab);

@@ -20,7 +20,8 @@ pub(super) fn unreachable_node(lab: &Lab) -> Result<()> {
     let silent = lab.root().join("silent.sock");
     drop(UnixListener::bind(&silent)?);
     let mute = lab.root().join("mute.sock");
-    hold(lab, UnixListener::bind(&mute)?)?;
+    // A process that never looks at it: the kernel takes the calls, nobody answers.
+    detached_holder(lab, "mute", UnixListener::bind(&mute)?.into())?;
     let endpoints = [
         ("closed", format!("tcp://127.0.0.1:{port}")),
         ("silent", format!("unix://{}", silent.display())),
@@ -37,9 +38,9 @@ pub(super) fn unreachable_node(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Gives `listener` to a process of the lab that never looks at it: the kernel takes the calls, nobody answers.
-fn hold(lab: &Lab, listener: UnixListener) -> Result<()> {
-    let space = namespace(lab.name(), "mute");
+/// Gives an open file to a process of the lab that does nothing with it.
+pub(super) fn detached_holder(lab: &Lab, part: &str, held: OwnedFd) -> Result<()> {
+    let space = namespace(lab.name(), part);
     add_namespace(&space)?;
     let mut command = words(
         "sh",
@@ -53,7 +54,7 @@ fn hold(lab: &Lab, listener: UnixListener) -> Result<()> {
         .arg(format!("--net={}", namespace_file(&space).display()))
         .args(["sleep", "infinity"]);
     command
-        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stdin(Stdio::from(held))
         .env_clear()
         .env("PATH", SYSTEM_PATH);
     text(&mut command)?;

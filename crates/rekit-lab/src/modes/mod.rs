@@ -3,16 +3,22 @@
 //! A mode leaves what the field leaves: wherever it can, it is planted by the real programs, and only then damaged by hand.
 
 mod builder;
+mod client;
 mod configuration;
 mod contexts;
+mod daemons;
 pub mod desktop;
+mod disks;
 mod endpoints;
 pub mod first_user;
+mod network;
 mod objects;
 mod permissions;
 mod project;
+mod selection;
 mod store;
 mod survey;
+mod table;
 
 pub use first_user::{CacheSize, FirstUser};
 pub use survey::Survey;
@@ -21,116 +27,42 @@ use crate::lab::Lab;
 use anyhow::{Context, Result, bail};
 
 /// A defect that can be planted.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mode {
     /// Its name in the catalogue.
     pub slug: &'static str,
     /// What is wrong then, in one line.
     pub summary: &'static str,
+    /// Variables that are part of it, a value or none; `{home}` stands for the lab's home.
+    variables: &'static [(&'static str, Option<&'static str>)],
     plant: fn(&Lab) -> Result<()>,
 }
 
-const MODES: &[Mode] = &[
-    Mode {
-        slug: "npipe-context-ghost",
-        summary: "context `desktop-linux` names a Windows pipe",
-        plant: contexts::npipe_context_ghost,
-    },
-    Mode {
-        slug: "dead-current-context",
-        summary: "config.json selects a context that is gone",
-        plant: contexts::dead_current_context,
-    },
-    Mode {
-        slug: "context-metadata-garbage",
-        summary: "a context's meta.json is empty",
-        plant: contexts::context_metadata_garbage,
-    },
-    Mode {
-        slug: "instance-file-corrupt",
-        summary: "the record of builder `cut` ends half-way; its container and volume live",
-        plant: store::instance_file_corrupt,
-    },
-    Mode {
-        slug: "stray-file-in-instances",
-        summary: "an editor's backup and a folder lie in instances/",
-        plant: store::stray_file_in_instances,
-    },
-    Mode {
-        slug: "selection-silently-reset",
-        summary: "`current` names a builder that is gone",
-        plant: store::selection_silently_reset,
-    },
-    Mode {
-        slug: "many-records",
-        summary: "500 builder records",
-        plant: store::many_records,
-    },
-    Mode {
-        slug: "refs-and-activity-leftovers",
-        summary: "refs/ and activity/ of a builder that is gone",
-        plant: store::refs_and_activity_leftovers,
-    },
-    Mode {
-        slug: "root-owned-store",
-        summary: "the home is a user's, files of buildx's store in it are root's",
-        plant: permissions::root_owned_store,
-    },
-    Mode {
-        slug: "unreadable-directory",
-        summary: "the home is a user's, folders of BuildKit's configuration can't be read",
-        plant: permissions::unreadable_directory,
-    },
-    Mode {
-        slug: "orphan-state-volume",
-        summary: "the state volume of builder `orphan`, its container and record gone",
-        plant: objects::orphan_state_volume,
-    },
-    Mode {
-        slug: "foreign-container-under-our-name",
-        summary: "a container that is no BuildKit bears the name of builder `cf`'s",
-        plant: objects::foreign_container,
-    },
-    Mode {
-        slug: "hung-daemon",
-        summary: "the daemon of builder `hung` is stopped by SIGSTOP",
-        plant: objects::hung_daemon,
-    },
-    Mode {
-        slug: "gc-keys-renamed-or-partial",
-        summary: "builder `gc` runs with one of three limits",
-        plant: configuration::gc_keys,
-    },
-    Mode {
-        slug: "toml-keys-ignored",
-        summary: "builder `typo` runs with keys that nobody reads",
-        plant: configuration::toml_keys_ignored,
-    },
-    Mode {
-        slug: "standalone-config-invalid",
-        summary: "a buildkitd.toml in the home that buildkitd refuses",
-        plant: configuration::standalone_config_invalid,
-    },
-    Mode {
-        slug: "unreachable-node",
-        summary: "three remote builders: closed port, no listener, no answer",
-        plant: endpoints::unreachable_node,
-    },
-    Mode {
-        slug: "first-user",
-        summary: "the whole machine of the first user (--cache small|full)",
-        plant: first_user::plant_small,
-    },
-];
+impl Mode {
+    /// Returns the variables that programs in the lab must see for the mode to show: name and value, or none where it must not be set.
+    pub fn variables(&self, lab: &Lab) -> Vec<(&'static str, Option<String>)> {
+        let home = lab.home().display().to_string();
+        let value = |text: &str| text.replace("{home}", &home);
+        let variables = self.variables.iter();
+        variables
+            .map(|(name, text)| (*name, text.map(value)))
+            .collect()
+    }
+}
 
 /// Returns every mode.
 pub fn list() -> &'static [Mode] {
-    MODES
+    table::MODES
+}
+
+/// Returns the mode `slug`.
+pub fn named(slug: &str) -> Option<&'static Mode> {
+    list().iter().find(|mode| mode.slug == slug)
 }
 
 /// Plants the mode `slug` into `lab`.
 pub fn plant(lab: &Lab, slug: &str) -> Result<()> {
-    let Some(mode) = MODES.iter().find(|mode| mode.slug == slug) else {
+    let Some(mode) = named(slug) else {
         bail!("the lab has no mode `{slug}`: `rekit-lab break --list` names them");
     };
     (mode.plant)(lab).with_context(|| format!("could not plant `{slug}`"))
