@@ -11,6 +11,9 @@
 mod archives;
 mod bad_input;
 mod criteria;
+mod doctor;
+mod doctor_healthy;
+mod doctor_table;
 mod engine_cache;
 mod exchange;
 mod explain;

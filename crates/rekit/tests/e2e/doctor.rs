@@ -1,0 +1,185 @@
+//! The doctor on each failure mode of the catalogue, planted for real: it names the cause and raises no other alarm.
+//!
+//! CI runs a seeded sample; `scripts/campaign doctor` runs all, on two versions of buildx, and its table is in docs/campaigns/doctor.md.
+
+#![expect(clippy::print_stdout, reason = "a campaign tells its table")]
+
+use crate::{
+    doctor_table::{CATALOGUE, ELSEWHERE, NOT_HERE, ROWS, Row},
+    support::{Answer, Dice, set_by},
+};
+use rekit_lab::{Lab, LabOptions, modes};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Instant,
+};
+
+/// At least this many of a hundred modes are named.
+const WANTED_PERCENT: usize = 95;
+
+#[test]
+fn every_mode_that_was_seen_is_in_the_table_or_has_its_reason() {
+    let shown: BTreeSet<&str> = slugs().collect();
+    let excused: BTreeSet<&str> = NOT_HERE.iter().map(|(slug, _)| *slug).collect();
+    for slug in CATALOGUE {
+        let places = usize::from(shown.contains(slug)) + usize::from(excused.contains(slug));
+        assert_eq!(places, 1, "`{slug}` stands in {places} of the two lists");
+    }
+    for (slug, reason) in NOT_HERE {
+        assert!(CATALOGUE.contains(slug) && reason.len() > 20, "{slug}");
+    }
+    let planted: BTreeSet<&str> = ROWS.iter().map(|row| row.mode).collect();
+    for mode in modes::list() {
+        let is_known = planted.contains(mode.slug) || ELSEWHERE.contains(&mode.slug);
+        assert!(is_known, "the lab's mode `{}` is in no row", mode.slug);
+    }
+    let named = ROWS.iter().flat_map(|row| row.shows);
+    let named = named.filter(|(_, code)| code.is_some()).count();
+    let all = slugs().count();
+    assert!(named * 100 >= all * WANTED_PERCENT, "{named} of {all}");
+}
+
+#[test]
+fn planted_modes_are_named_with_the_newer_buildx() {
+    examine("0.36.1", set_by("DOCTOR", 10));
+}
+
+#[test]
+fn planted_modes_are_named_with_the_older_buildx() {
+    examine("0.29.1", set_by("DOCTOR", 4));
+}
+
+fn slugs() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().flat_map(|row| row.shows).map(|(slug, _)| *slug)
+}
+
+/// Plants `count` rows, each in a lab of its own, and fails where the doctor says another thing than the table.
+fn examine(buildx: &str, count: usize) {
+    let only: String = set_by("MODE", String::new());
+    let mut rows: Vec<&Row> = ROWS
+        .iter()
+        .filter(|row| only.is_empty() || row.mode == only)
+        .collect();
+    let mut dice =
+        Dice::new(set_by("SEED", 24301) + buildx.len() as u64 * u64::from(buildx < "0.3"));
+    while rows.len() > count.max(1) {
+        rows.remove(usize::try_from(dice.below(rows.len() as u64)).unwrap());
+    }
+    let (mut troubles, mut lines) = (Vec::new(), Vec::new());
+    for row in rows {
+        let seen = Seen::of(row, buildx);
+        lines.extend(seen.lines(row));
+        troubles.extend(seen.troubles(row));
+    }
+    println!(
+        "\nbuildx {buildx}\n| mode | planted as | code | named | who mends | seconds of the doctor | of all |"
+    );
+    println!("|---|---|---|---|---|---|---|\n{}\n", lines.join("\n"));
+    assert!(
+        troubles.is_empty(),
+        "buildx {buildx}:\n{}",
+        troubles.join("\n")
+    );
+}
+
+/// What the doctor said of a planted mode.
+struct Seen {
+    /// Who mends it, by code.
+    found: BTreeMap<String, String>,
+    /// Warnings and errors: code and cause.
+    alarms: Vec<(String, String)>,
+    doctor: f64,
+    all: f64,
+}
+
+impl Seen {
+    fn of(row: &Row, buildx: &str) -> Self {
+        let began = Instant::now();
+        let options = LabOptions {
+            buildx: buildx.to_owned(),
+            ..LabOptions::default()
+        };
+        let lab = Lab::up(options)
+            .unwrap_or_else(|error| panic!("no lab: {error:#}\nRun scripts/setup as root."));
+        fs::copy(env!("CARGO_BIN_EXE_rekit"), lab.root().join("bin/rekit")).unwrap();
+        modes::plant(&lab, row.mode).unwrap_or_else(|error| panic!("{}: {error:#}", row.mode));
+        let mut seen = Self::look(&lab, row, began);
+        // On a machine that is busy with other tests something may not answer in time: an alarm counts if it is raised every time.
+        for _ in 0..3 {
+            if seen.troubles(row).is_empty() {
+                break;
+            }
+            seen = Self::look(&lab, row, began);
+        }
+        seen
+    }
+
+    fn look(lab: &Lab, row: &Row, began: Instant) -> Self {
+        let asked = Instant::now();
+        let findings = findings(lab, row);
+        let told = |finding: &Value| (text(&finding["code"]), text(&finding["fix"]["by"]));
+        Self {
+            doctor: asked.elapsed().as_secs_f64(),
+            all: began.elapsed().as_secs_f64(),
+            alarms: alarms(&findings),
+            found: findings.iter().map(told).collect(),
+        }
+    }
+
+    fn lines(&self, row: &Row) -> Vec<String> {
+        let shown = row.shows.iter().map(|(slug, code)| {
+            let by = code.and_then(|code| self.found.get(code));
+            let (named, by) = by.map_or(("no", "-"), |by| ("yes", by.as_str()));
+            let code = code.unwrap_or("-");
+            let (mode, doctor, all) = (row.mode, self.doctor, self.all);
+            format!("| {slug} | {mode} | {code} | {named} | {by} | {doctor:.1} | {all:.1} |")
+        });
+        shown.collect()
+    }
+
+    fn troubles(&self, row: &Row) -> Vec<String> {
+        let codes: Vec<&str> = row.shows.iter().filter_map(|(_, code)| *code).collect();
+        let missed = codes.iter().filter(|code| !self.found.contains_key(**code));
+        let missed =
+            missed.map(|code| format!("{}: {code} is not named, but {:?}", row.mode, self.found));
+        let is_true = |code: &str| codes.contains(&code) || row.also.contains(&code);
+        let wrong = self.alarms.iter().filter(|(code, _)| !is_true(code));
+        let wrong =
+            wrong.map(|(code, cause)| format!("{}: a wrong alarm {code}: {cause}", row.mode));
+        missed.chain(wrong).collect()
+    }
+}
+
+/// Runs the doctor as the person of this mode would.
+fn findings(lab: &Lab, row: &Row) -> Vec<Value> {
+    let mut doctor = if row.as_user {
+        lab.command_as_user("rekit")
+    } else {
+        lab.command("rekit")
+    };
+    for (name, value) in modes::named(row.mode).unwrap().variables(lab) {
+        match value {
+            Some(value) => doctor.env(name, value),
+            None => doctor.env_remove(name),
+        };
+    }
+    let answer = Answer::of(doctor.args(["doctor", "--format", "json"]));
+    assert!(matches!(answer.code, Some(0 | 3)), "{answer}");
+    let document = answer.json();
+    document["findings"].as_array().unwrap().clone()
+}
+
+/// Returns warnings and errors: code and cause.
+pub(crate) fn alarms(findings: &[Value]) -> Vec<(String, String)> {
+    let loud = findings
+        .iter()
+        .filter(|finding| finding["severity"] != "info");
+    loud.map(|finding| (text(&finding["code"]), text(&finding["cause"])))
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
