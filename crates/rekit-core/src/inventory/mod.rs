@@ -20,7 +20,8 @@ pub use host::{ContextEntry, ContextState, Engine, Host, HostContainer, HostVolu
 pub use leftover::{Leftover, LeftoverKind};
 pub use machine::{Desktop, Emulator, Machine, Script, Selection, Tool, Variable};
 pub use place::{
-    CachePlace, ConfigFile, ConfigKind, ConfigVerdict, FileFacts, Origin, PlaceKind, Standalone,
+    CachePlace, ConfigFile, ConfigKind, ConfigRemark, ConfigVerdict, FileFacts, Origin, PlaceKind,
+    RemarkKind, Standalone,
 };
 
 use jiff::Timestamp;

@@ -80,6 +80,7 @@ fn profile(path: &Path) -> Option<ConfigFile> {
         keys,
         lines,
         verdict: None,
+        remarks: Vec::new(),
     })
 }
 

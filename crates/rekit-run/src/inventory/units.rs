@@ -119,5 +119,6 @@ fn unit(path: &Path) -> Option<ConfigFile> {
         keys,
         lines,
         verdict: None,
+        remarks: Vec::new(),
     })
 }
