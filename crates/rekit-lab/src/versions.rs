@@ -64,6 +64,14 @@ pub const GO_TOOLS: &[GoTool] = &[
         go_sum: include_str!("../go/buildkit-0.17.3/go.sum"),
     },
     GoTool {
+        name: "buildkit",
+        version: "0.12.5",
+        module: BUILDKIT,
+        commands: &["cmd/buildkitd", "cmd/buildctl"],
+        go_mod: include_str!("../go/buildkit-0.12.5/go.mod"),
+        go_sum: include_str!("../go/buildkit-0.12.5/go.sum"),
+    },
+    GoTool {
         name: "buildx",
         version: "0.36.1",
         module: BUILDX,

@@ -9,9 +9,13 @@ use std::ops::Range;
 use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::{
+    cure::{self, Cure},
     place::Place,
+    policy::Reader,
+    rules::{RULES, lone_half},
     scalar::{duration_complaint, size_complaint},
     schema::{Key, ROOT, SIZE_PARTS, Shape},
+    words::{section_instead, wrong_type},
 };
 use crate::inventory::ConfigVerdict;
 
@@ -40,8 +44,13 @@ impl Release {
         self.minor >= 17
     }
 
+    /// Returns whether a key that came with this minor release is known.
+    pub(super) fn knows(self, since: u32) -> bool {
+        since <= self.minor
+    }
+
     /// Returns whether the release has the TOML reader that came with 0.28.
-    fn reads_any_case(self) -> bool {
+    pub(super) fn reads_any_case(self) -> bool {
         self.minor >= 28
     }
 }
@@ -55,6 +64,8 @@ pub(super) struct Trouble {
     pub(super) key: String,
     /// The bytes that are wrong.
     pub(super) at: Range<usize>,
+    /// What to write instead, where that can be known.
+    pub(super) cure: Option<Cure>,
 }
 
 /// Returns what the newest buildkitd does with this text.
@@ -95,6 +106,10 @@ pub(super) fn troubles(text: &str, release: Release) -> Vec<Trouble> {
             refused: Some("the file begins with a byte order mark, which is no TOML".to_owned()),
             key: String::new(),
             at: 0..3,
+            cure: Some(Cure::Replace {
+                at: 0..3,
+                with: String::new(),
+            }),
         }];
     }
     match Document::parse(text) {
@@ -118,6 +133,7 @@ pub(super) fn troubles(text: &str, release: Release) -> Vec<Trouble> {
                 )),
                 key: String::new(),
                 at,
+                cure: None,
             }]
         }
     }
@@ -157,15 +173,15 @@ impl Reading<'_> {
             refused: Some(reason),
             key: key.to_owned(),
             at,
+            cure: None,
         });
     }
 
-    fn unread(&mut self, key: &str, at: Range<usize>) {
-        self.troubles.push(Trouble {
-            refused: None,
-            key: key.to_owned(),
-            at,
-        });
+    /// Says how the trouble that was noted last goes away.
+    fn cured(&mut self, cure: Option<Cure>) {
+        if let Some(last) = self.troubles.last_mut() {
+            last.cure = cure;
+        }
     }
 
     /// Reads a section, whichever way it is written.
@@ -194,9 +210,11 @@ impl Reading<'_> {
                 name,
                 item,
             };
-            match self.find(groups, table, name) {
-                Some(key) => self.item(&path, entry, key.shape),
-                None => self.unread_item(&path, entry),
+            if let Some(key) = self.find(groups, table, name) {
+                self.item(&path, entry, key.shape);
+            } else {
+                let cure = cure::of_name(groups, table, entry.name, self.release);
+                self.unread_item(&path, entry, cure.as_ref());
             }
         }
     }
@@ -209,7 +227,7 @@ impl Reading<'_> {
         name: &str,
     ) -> Option<&'k Key> {
         let keys = groups.iter().copied().flatten();
-        keys.filter(|key| key.since <= self.release.minor)
+        keys.filter(|key| self.release.knows(key.since))
             .find(|key| {
                 if self.release.reads_any_case() {
                     return key.name.to_lowercase() == name.to_lowercase();
@@ -237,6 +255,7 @@ impl Reading<'_> {
                 let harmless = table.is_empty() && !table.is_implicit();
                 if !(harmless && self.release.reads_any_case()) {
                     self.refuse(path, at, section_instead(path, shape));
+                    self.cured(cure::of_flag_section(path, table, shape));
                 }
             }
             (Item::Table(table), Shape::List(inner @ Shape::Section(_)))
@@ -253,7 +272,9 @@ impl Reading<'_> {
                     }
                     _ => section_instead(path, shape),
                 };
+                let cure = cure::of_heading(self.text, &at, shape);
                 self.refuse(path, at, reason);
+                self.cured(cure);
             }
             (Item::ArrayOfTables(array), Shape::List(inner)) => match inner {
                 Shape::Section(_) => {
@@ -264,11 +285,12 @@ impl Reading<'_> {
                 _ if self.release.reads_any_case() && array.iter().all(Table::is_empty) => {}
                 _ => self.refuse(path, at, section_instead(path, shape)),
             },
-            (Item::ArrayOfTables(_), _) => self.refuse(
-                path,
-                at,
-                format!("`{path}` is no list: write `[{path}]`, not `[[{path}]]`"),
-            ),
+            (Item::ArrayOfTables(_), _) => {
+                let cure = cure::of_heading(self.text, &at, shape);
+                let reason = format!("`{path}` is no list: write `[{path}]`, not `[[{path}]]`");
+                self.refuse(path, at, reason);
+                self.cured(cure);
+            }
         }
     }
 
@@ -305,16 +327,20 @@ impl Reading<'_> {
                 | Shape::Map(_)
                 | Shape::Section(_),
             ) => {
+                let cure = cure::of_value(value, shape, &at);
                 self.refuse(path, at, wrong_type(path, shape, value));
+                self.cured(cure);
             }
-            (_, Shape::Size) => {
-                if let Some(complaint) = size_complaint(&self.plain(value)) {
+            (_, Shape::Size | Shape::Duration) => {
+                let plain = self.plain(value);
+                let complaint = match shape {
+                    Shape::Size => size_complaint(&plain),
+                    _ => duration_complaint(&plain),
+                };
+                if let Some(complaint) = complaint {
+                    let cure = cure::of_value(value, shape, &at);
                     self.refuse(path, at, complaint);
-                }
-            }
-            (_, Shape::Duration) => {
-                if let Some(complaint) = duration_complaint(&self.plain(value)) {
-                    self.refuse(path, at, complaint);
+                    self.cured(cure);
                 }
             }
         }
@@ -375,31 +401,21 @@ impl Reading<'_> {
         }
     }
 
-    /// Returns the text that the daemon's own size and duration parsers see.
     fn plain(&self, value: &Value) -> String {
-        match value {
-            Value::String(text) => text.value().clone(),
-            // The newer reader hands over the number as written, the older one its value.
-            Value::Integer(number) if !self.release.reads_any_case() => number.value().to_string(),
-            _ => {
-                let source = value.span().and_then(|span| self.text.get(span));
-                let source = source.unwrap_or_default();
-                if self.release.reads_any_case() {
-                    source.to_owned()
-                } else {
-                    source.replace('_', "")
-                }
-            }
-        }
+        plain(self.text, value, self.release)
     }
 
     /// Applies what the daemon checks after reading.
     fn rules(&mut self, root: &dyn TableLike) {
+        let (text, release) = (self.text, self.release);
+        if let Some((path, at, reason)) = lone_half(Reader { text, release }, root) {
+            self.refuse(&path, at, reason);
+        }
         for rule in RULES {
             let Some((path, value, at)) = self.lookup(root, rule.section, rule.key) else {
                 continue;
             };
-            if rule.since <= self.release.minor
+            if self.release.knows(rule.since)
                 && let Some(reason) = (rule.complaint)(&value)
             {
                 self.refuse(&path, at, reason);
@@ -434,7 +450,7 @@ impl Reading<'_> {
     }
 
     /// Notes what the daemon does not read: a section by each of its headings, the rest as one.
-    fn unread_item(&mut self, path: &str, entry: Entry<'_>) {
+    fn unread_item(&mut self, path: &str, entry: Entry<'_>, cure: Option<&Cure>) {
         match entry.item {
             Item::Table(table) if table.is_implicit() && !table.is_empty() => {
                 for (name, item) in table {
@@ -443,60 +459,42 @@ impl Reading<'_> {
                         name,
                         item,
                     };
-                    self.unread_item(&join(path, name), entry);
+                    self.unread_item(&join(path, name), entry, None);
                 }
             }
-            _ => self.unread(path, entry.place()),
+            item => {
+                let moved = || cure::of_section(self.text, path, item, self.release);
+                self.troubles.push(Trouble {
+                    refused: None,
+                    key: path.to_owned(),
+                    at: entry.place(),
+                    cure: cure.cloned().or_else(moved),
+                });
+            }
         }
     }
 }
 
-/// A check that the daemon makes after reading.
-struct Rule {
-    since: u32,
-    section: &'static str,
-    key: &'static str,
-    complaint: fn(&Value) -> Option<String>,
+/// Returns the text that the daemon's own size and duration parsers see.
+pub(super) fn plain(text: &str, value: &Value, release: Release) -> String {
+    match value {
+        Value::String(text) => text.value().clone(),
+        // The newer reader hands over the number as written, the older one its value.
+        Value::Integer(number) if !release.reads_any_case() => number.value().to_string(),
+        _ => {
+            let source = value.span().and_then(|span| text.get(span));
+            let source = source.unwrap_or_default();
+            if release.reads_any_case() {
+                source.to_owned()
+            } else {
+                source.replace('_', "")
+            }
+        }
+    }
 }
 
-const RULES: &[Rule] = &[
-    Rule {
-        since: 0,
-        section: "log",
-        key: "format",
-        complaint: |value| {
-            let text = value.as_str()?;
-            (!matches!(text, "" | "json" | "text"))
-                .then(|| format!("unsupported log type `{text}`: `json` or `text`"))
-        },
-    },
-    Rule {
-        since: 30,
-        section: "log",
-        key: "level",
-        complaint: |value| {
-            let text = value.as_str()?.to_lowercase();
-            (!text.is_empty() && !LOG_LEVELS.contains(&text.as_str()))
-                .then(|| format!("unsupported log level `{text}`: {}", LOG_LEVELS.join(", ")))
-        },
-    },
-    Rule {
-        since: 31,
-        section: "system",
-        key: "maxRegistryConcurrency",
-        complaint: |value| {
-            (value.as_integer()? <= 0)
-                .then(|| "`maxRegistryConcurrency` must be greater than zero".to_owned())
-        },
-    },
-];
-
-const LOG_LEVELS: &[&str] = &[
-    "panic", "fatal", "error", "warn", "warning", "info", "debug", "trace",
-];
-
 /// Returns the spellings of a key that the older reader tries, in its order.
-fn spellings(name: &str) -> [String; 4] {
+pub(super) fn spellings(name: &str) -> [String; 4] {
     let mut rest = name.chars();
     let first = rest.next().map(|c| c.to_ascii_lowercase());
     [
@@ -519,44 +517,6 @@ fn join(path: &str, name: &str) -> String {
 fn only_lists(table: &Table) -> bool {
     let mut items = table.iter().map(|(_, item)| item);
     table.is_implicit() && !table.is_dotted() && items.all(Item::is_array_of_tables)
-}
-
-/// Returns what the daemon wants, in words.
-fn wanted(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Flag => "`true` or `false`",
-        Shape::Text => "a text in quotation marks",
-        Shape::Integer => "a whole number without quotation marks",
-        Shape::Size => "a size such as `\"2GB\"` or `\"10%\"`",
-        Shape::Duration => "a duration such as `\"48h\"`",
-        Shape::List(Shape::Text) => "a list such as `[\"a\", \"b\"]`",
-        Shape::List(_) => "a list of sections",
-        Shape::Map(_) | Shape::Section(_) => "a section",
-        Shape::Any => "anything",
-    }
-}
-
-fn wrong_type(path: &str, shape: Shape, value: &Value) -> String {
-    let found = match value {
-        Value::String(_) => "a text",
-        Value::Integer(_) => "a whole number",
-        Value::Float(_) => "a fraction",
-        Value::Boolean(_) => "`true` or `false`",
-        Value::Datetime(_) => "a date or time",
-        Value::Array(_) => "a list",
-        Value::InlineTable(_) => "a section",
-    };
-    format!("`{path}` wants {}, here is {found}", wanted(shape))
-}
-
-fn section_instead(path: &str, shape: Shape) -> String {
-    let words = match shape {
-        Shape::Flag => " (newer daemons say `unhandled kv part: bool`)",
-        Shape::Text => " (newer daemons say `unhandled kv part: string`)",
-        Shape::Integer => " (newer daemons say `unhandled kv part: int`)",
-        _ => "",
-    };
-    format!("`{path}` wants {}, here is a section{words}", wanted(shape))
 }
 
 /// Returns whether the braces hold a line break that is not inside a value.

@@ -34,8 +34,8 @@ pub fn corrected_buildkitd(text: &str, settings: &Correction) -> String {
         text = silenced(&text, trouble);
     }
     match &settings.gc {
-        Some(sizes) => completed(&text, sizes),
-        None => text,
+        Some(sizes) if settings.release.has_three_sizes() => completed(&text, sizes),
+        _ => text,
     }
 }
 

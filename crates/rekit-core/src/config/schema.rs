@@ -1,6 +1,6 @@
 //! The keys that buildkitd reads, and what each takes.
 //!
-//! Invariant: one row per key of the daemon's configuration, with the release that brought it (0: before 0.17).
+//! Invariant: one row per key of the daemon's configuration, with the release that brought it (0: before 0.13).
 //! A new key is one new row; `tests/buildkitd/record` compares the table with the real readers.
 
 /// What a key takes.
@@ -58,16 +58,20 @@ pub(super) const ROOT: Shape = Shape::Section(&[&[
     key("root", Shape::Text),
     key("insecure-entitlements", TEXTS),
     since(31, "proxyNetwork", Shape::Flag),
-    key("log", Shape::Section(&[LOG])),
+    since(13, "log", Shape::Section(&[LOG])),
     key("grpc", Shape::Section(&[GRPC])),
-    key("otel", Shape::Section(&[&[key("socketPath", Shape::Text)]])),
+    since(
+        13,
+        "otel",
+        Shape::Section(&[&[key("socketPath", Shape::Text)]]),
+    ),
     since(20, "cdi", Shape::Section(&[CDI])),
     key("worker", Shape::Section(&[WORKER])),
     key("registry", Shape::Map(&Shape::Section(&[REGISTRY]))),
     key("dns", Shape::Section(&[DNS])),
     key("history", Shape::Section(&[HISTORY])),
-    key("frontend", Shape::Section(&[FRONTEND])),
-    key("system", Shape::Section(&[SYSTEM])),
+    since(14, "frontend", Shape::Section(&[FRONTEND])),
+    since(14, "system", Shape::Section(&[SYSTEM])),
     since(25, "provenanceEnvDir", Shape::Text),
     since(27, "cache", Shape::Section(&[CACHE])),
 ]]);
@@ -79,7 +83,7 @@ const GRPC: &[Key] = &[
     key("debugAddress", Shape::Text),
     key("uid", Shape::Integer),
     key("gid", Shape::Integer),
-    key("securityDescriptor", Shape::Text),
+    since(13, "securityDescriptor", Shape::Text),
     key("tls", Shape::Section(&[TLS])),
 ];
 
@@ -109,13 +113,13 @@ const EITHER_WORKER: &[Key] = &[
     key("platforms", TEXTS),
     key("snapshotter", Shape::Text),
     key("rootless", Shape::Flag),
-    key("defaultCgroupParent", Shape::Text),
     key("apparmor-profile", Shape::Text),
     key("selinux", Shape::Flag),
     key("max-parallelism", Shape::Integer),
 ];
 
 const OCI: &[Key] = &[
+    key("defaultCgroupParent", Shape::Text),
     key("noProcessSandbox", Shape::Flag),
     key("userRemapUnsupported", Shape::Text),
     key("binary", Shape::Text),
@@ -124,9 +128,10 @@ const OCI: &[Key] = &[
 ];
 
 const CONTAINERD: &[Key] = &[
+    since(15, "defaultCgroupParent", Shape::Text),
     key("address", Shape::Text),
     key("namespace", Shape::Text),
-    key("runtime", Shape::Section(&[RUNTIME])),
+    since(13, "runtime", Shape::Section(&[RUNTIME])),
 ];
 
 const RUNTIME: &[Key] = &[
@@ -138,9 +143,9 @@ const RUNTIME: &[Key] = &[
 const GC: &[Key] = &[
     key("gc", Shape::Flag),
     key("gckeepstorage", Shape::Size),
-    key("reservedSpace", Shape::Size),
-    key("maxUsedSpace", Shape::Size),
-    key("minFreeSpace", Shape::Size),
+    since(17, "reservedSpace", Shape::Size),
+    since(17, "maxUsedSpace", Shape::Size),
+    since(17, "minFreeSpace", Shape::Size),
     key("gcpolicy", Shape::List(&Shape::Section(&[POLICY]))),
 ];
 
@@ -149,9 +154,9 @@ const POLICY: &[Key] = &[
     key("filters", TEXTS),
     key("keepDuration", Shape::Duration),
     key("keepBytes", Shape::Size),
-    key("reservedSpace", Shape::Size),
-    key("maxUsedSpace", Shape::Size),
-    key("minFreeSpace", Shape::Size),
+    since(17, "reservedSpace", Shape::Size),
+    since(17, "maxUsedSpace", Shape::Size),
+    since(17, "minFreeSpace", Shape::Size),
 ];
 
 const NETWORK: &[Key] = &[
@@ -159,8 +164,8 @@ const NETWORK: &[Key] = &[
     key("cniConfigPath", Shape::Text),
     key("cniBinaryPath", Shape::Text),
     key("cniPoolSize", Shape::Integer),
-    key("bridgeName", Shape::Text),
-    key("bridgeSubnet", Shape::Text),
+    since(13, "bridgeName", Shape::Text),
+    since(13, "bridgeSubnet", Shape::Text),
 ];
 
 const REGISTRY: &[Key] = &[

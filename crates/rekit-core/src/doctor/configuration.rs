@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::Release,
     finding::{FixBy, Severity},
-    inventory::{ConfigVerdict, Daemon, GcRule},
+    inventory::{ConfigKind, ConfigRemark, ConfigVerdict, Daemon, GcRule, RemarkKind},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -63,6 +63,41 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         code: "RK407",
+        title: "keys of a buildkitd.toml do not do what they seem to",
+        severity: Severity::Warning,
+        explain: "buildkitd takes the file, and the cache is not bounded as it reads: sizes that turn each other off, sizes beside rules that replace them, a number that means bytes, rules that keep young records and with them all that lies below. Each place is shown with what the daemon makes of it and what to write.",
+        find: other_effect,
+    },
+    Check {
+        code: "RK408",
+        title: "dockerd refuses the builder's part of its configuration",
+        severity: Severity::Error,
+        explain: "The engine does not start with this daemon.json, at the latest when it is restarted. `dockerd --validate` does not look inside `builder.gc` and calls such a file right: two values of one filter, a size it cannot read, a duration in days, a value of another type. A misspelt `builder` stops the engine too.",
+        find: engine_refuses,
+    },
+    Check {
+        code: "RK409",
+        title: "dockerd does not read some keys of the builder's part",
+        severity: Severity::Warning,
+        explain: "Below `builder` dockerd says nothing about keys that it does not know. `keepStorage` for example stands in a rule, `defaultKeepStorage` in `gc`.",
+        find: engine_ignores,
+    },
+    Check {
+        code: "RK410",
+        title: "keys of the builder's part of a daemon.json do not do what they seem to",
+        severity: Severity::Warning,
+        explain: "dockerd takes the file, and its cache is not bounded as it reads: one of three sizes turns the others off, `policy` replaces all defaults, a filter written with `==` as in buildkitd.toml never matches, a filter of another name is dropped.",
+        find: engine_effect,
+    },
+    Check {
+        code: "RK411",
+        title: "rekit refuses the rekit.toml of this folder",
+        severity: Severity::Error,
+        explain: "Every plan of rekit begins with this file. A key that it does not know or a value that it cannot read stops it before anything is changed.",
+        find: goal_refused,
+    },
+    Check {
+        code: "RK412",
         title: "no rule of garbage collection takes everything",
         severity: Severity::Warning,
         explain: "A list of own rules (gcpolicy) replaces all defaults. If each of them keeps what was used lately (keepDuration) or has \
@@ -72,8 +107,25 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Every verdict with a case begun about it, and what it is about in words.
-fn verdicts<'a>(known: &Known<'a>) -> Vec<(Case, String, &'a ConfigVerdict)> {
+/// Who reads a configuration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Buildkitd,
+    Dockerd,
+    Rekit,
+}
+
+/// A configuration that was judged, with a case begun about it.
+struct Judged<'a> {
+    case: Case,
+    /// What it is, in words.
+    what: String,
+    verdict: &'a ConfigVerdict,
+    remarks: &'a [ConfigRemark],
+}
+
+/// Returns every configuration of this reader.
+fn judged<'a>(known: &Known<'a>, reader: Reader) -> Vec<Judged<'a>> {
     let nodes = known.nodes().filter_map(|node| {
         let config = node.facts.config.as_ref()?;
         let what = format!(
@@ -90,70 +142,251 @@ fn verdicts<'a>(known: &Known<'a>) -> Vec<(Case, String, &'a ConfigVerdict)> {
             }
             _ => case,
         };
-        Some((case, what, &config.verdict))
+        Some(Judged { case, what, verdict: &config.verdict, remarks: &config.remarks })
     });
     let files = known.inventory.files.iter().filter_map(|file| {
-        let verdict = file.verdict.as_ref()?;
-        let case = Case::of("file", &file.file.path);
-        Some((case, format!("`{}`", file.file.path), verdict))
+        let is_wanted = reader
+            == match file.kind {
+                ConfigKind::Daemon => Reader::Dockerd,
+                ConfigKind::Goal => Reader::Rekit,
+                _ => Reader::Buildkitd,
+            };
+        let verdict = file.verdict.as_ref().filter(|_| is_wanted)?;
+        Some(Judged {
+            case: Case::of("file", &file.file.path),
+            what: format!("`{}`", file.file.path),
+            verdict,
+            remarks: &file.remarks,
+        })
     });
+    let nodes = nodes.filter(|_| reader == Reader::Buildkitd);
     nodes.chain(files).collect()
 }
 
+/// Returns a place as compilers show it: the line, a mark below it, and what to write instead.
+fn shown(remark: &ConfigRemark) -> String {
+    let number = remark.line.to_string();
+    let gutter = " ".repeat(number.len());
+    let mark = " ".repeat(remark.column.saturating_sub(1).min(400) as usize)
+        + &"^".repeat(remark.length.clamp(1, 400) as usize);
+    let mut text = format!(
+        "line {}, column {}:\n{gutter} |\n{number} | {}\n{gutter} | {mark}",
+        remark.line, remark.column, remark.excerpt
+    );
+    if remark.write.is_empty() {
+        return text;
+    }
+    text.push_str("\nwrite instead:");
+    for line in &remark.write {
+        text.extend(["\n", &gutter, " | ", line]);
+    }
+    text
+}
+
+/// Returns the remark that a verdict is about; one without remarks has the place at least.
+fn first_refusal(verdict: &ConfigVerdict, remarks: &[ConfigRemark]) -> Option<ConfigRemark> {
+    let ConfigVerdict::Refused {
+        reason,
+        line,
+        column,
+        length,
+        excerpt,
+    } = verdict
+    else {
+        return None;
+    };
+    let same = |remark: &&ConfigRemark| {
+        remark.kind == RemarkKind::Refused && &remark.says == reason && remark.line == *line
+    };
+    Some(
+        remarks
+            .iter()
+            .find(same)
+            .cloned()
+            .unwrap_or_else(|| ConfigRemark {
+                kind: RemarkKind::Refused,
+                key: String::new(),
+                says: reason.clone(),
+                line: *line,
+                column: *column,
+                length: *length,
+                excerpt: excerpt.clone(),
+                write: Vec::new(),
+            }),
+    )
+}
+
 fn refused(known: &Known<'_>) -> Vec<Case> {
-    let all = verdicts(known).into_iter();
-    all.filter_map(|(case, what, verdict)| {
-        let ConfigVerdict::Refused { reason, line, column, length, excerpt } = verdict else {
-            return None;
-        };
-        // The evidence has the shape of a compiler's message: place, line, mark.
-        let number = line.to_string();
-        let gutter = " ".repeat(number.len());
-        let mark: String = " ".repeat(column.saturating_sub(1).min(400) as usize) + &"^".repeat((*length).clamp(1, 400) as usize);
-        Some(
-            case.cause(format!("buildkitd does not start with {what}: {reason}."))
-                .seen(format!("line {line}, column {column}:\n{gutter} |\n{number} | {excerpt}\n{gutter} | {mark}"))
-                .fix(FixBy::Consent, "make the refused part a comment, keep all else, and make the container anew"),
-        )
-    })
+    let all = judged(known, Reader::Buildkitd).into_iter();
+    all.filter_map(
+        |Judged {
+             case,
+             what,
+             verdict,
+             remarks,
+         }| {
+            let remark = first_refusal(verdict, remarks)?;
+            Some(
+                case.cause(format!(
+                    "buildkitd does not start with {what}: {}.",
+                    remark.says
+                ))
+                .seen(shown(&remark))
+                .fix(
+                    FixBy::Consent,
+                    "make the refused part a comment, keep all else, and make the container anew",
+                ),
+            )
+        },
+    )
     .collect()
 }
 
 fn ignored(known: &Known<'_>) -> Vec<Case> {
-    let all = verdicts(known).into_iter();
-    all.filter_map(|(case, what, verdict)| {
-        let ConfigVerdict::Ignored { keys } = verdict else {
-            return None;
+    unread(known, Reader::Buildkitd, "buildkitd")
+}
+
+/// Returns a case for each configuration with keys that its reader does not read.
+fn unread(known: &Known<'_>, reader: Reader, who: &str) -> Vec<Case> {
+    let all = judged(known, reader).into_iter();
+    all.filter_map(
+        |Judged {
+             mut case,
+             what,
+             verdict,
+             remarks,
+         }| {
+            let ConfigVerdict::Ignored { keys } = verdict else {
+                return None;
+            };
+            let list: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+            let places: Vec<&ConfigRemark> = remarks
+                .iter()
+                .filter(|remark| remark.kind == RemarkKind::Unread)
+                .collect();
+            for place in &places {
+                case = case.seen(shown(place));
+            }
+            if places.is_empty() {
+                case = case.seen(format!(
+                    "not in the list of keys that {who} reads: {}",
+                    list.join(", ")
+                ));
+            }
+            Some(
+                case.cause(format!(
+                    "{who} does not read {} in {what}.",
+                    list.join(", ")
+                ))
+                .fix(FixBy::Hand, "correct the names, or remove the keys"),
+            )
+        },
+    )
+    .collect()
+}
+
+/// Returns a case for each configuration with keys that have another effect than was hoped for.
+fn effects(known: &Known<'_>, reader: Reader) -> Vec<Case> {
+    let all = judged(known, reader).into_iter();
+    all.filter_map(
+        |Judged {
+             mut case,
+             what,
+             remarks,
+             ..
+         }| {
+            let mut effects = remarks
+                .iter()
+                .filter(|remark| remark.kind == RemarkKind::Effect)
+                .peekable();
+            let first = effects.peek()?;
+            let cause = format!("In {what}: {}.", first.says);
+            for effect in effects {
+                case = case
+                    .seen(format!("`{}`: {}", effect.key, effect.says))
+                    .seen(shown(effect));
+            }
+            Some(
+                case.cause(cause)
+                    .fix(FixBy::Hand, "write what is shown at each place"),
+            )
+        },
+    )
+    .collect()
+}
+
+fn other_effect(known: &Known<'_>) -> Vec<Case> {
+    effects(known, Reader::Buildkitd)
+}
+
+fn engine_refuses(known: &Known<'_>) -> Vec<Case> {
+    let all = judged(known, Reader::Dockerd).into_iter();
+    all.filter_map(|Judged { case, what, verdict, remarks }| {
+        let case = match (first_refusal(verdict, remarks), verdict) {
+            (Some(remark), _) => case
+                .cause(format!("dockerd does not start with {what}: {}.", remark.says))
+                .seen(shown(&remark)),
+            (None, ConfigVerdict::Unreadable { reason }) => case
+                .cause(format!("dockerd does not start with {what}: {reason}."))
+                .seen(reason.clone()),
+            _ => return None,
         };
-        let list: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-        Some(
-            case.cause(format!(
-                "buildkitd does not read {} in {what}.",
-                list.join(", ")
-            ))
-            .seen(format!(
-                "not in the list of keys that buildkitd reads: {}",
-                list.join(", ")
-            ))
-            .fix(FixBy::Hand, "correct the names, or remove the keys"),
-        )
+        Some(case.fix(FixBy::Hand, "correct the place before the engine is started again; a copy of the old file beside it"))
     })
     .collect()
 }
 
-fn unreadable(known: &Known<'_>) -> Vec<Case> {
-    let all = verdicts(known).into_iter();
-    all.filter_map(|(case, what, verdict)| {
-        let ConfigVerdict::Unreadable { reason } = verdict else {
-            return None;
-        };
-        Some(
-            case.cause(format!("{what} cannot be read: {reason}."))
-                .seen(reason.clone())
-                .fix(FixBy::Hand, "make it readable, or write it anew"),
-        )
-    })
+fn engine_ignores(known: &Known<'_>) -> Vec<Case> {
+    unread(known, Reader::Dockerd, "dockerd")
+}
+
+fn engine_effect(known: &Known<'_>) -> Vec<Case> {
+    effects(known, Reader::Dockerd)
+}
+
+fn goal_refused(known: &Known<'_>) -> Vec<Case> {
+    let all = judged(known, Reader::Rekit).into_iter();
+    all.filter_map(
+        |Judged {
+             case,
+             what,
+             verdict,
+             remarks,
+         }| {
+            let remark = first_refusal(verdict, remarks)?;
+            let says = remark.says.lines().next().unwrap_or_default();
+            Some(
+                case.cause(format!("rekit plans nothing with {what}: {says}."))
+                    .seen(shown(&remark))
+                    .fix(FixBy::Hand, "correct the place"),
+            )
+        },
+    )
     .collect()
+}
+
+fn unreadable(known: &Known<'_>) -> Vec<Case> {
+    let mut all = judged(known, Reader::Buildkitd);
+    all.extend(judged(known, Reader::Rekit));
+    all.into_iter()
+        .filter_map(
+            |Judged {
+                 case,
+                 what,
+                 verdict,
+                 ..
+             }| {
+                let ConfigVerdict::Unreadable { reason } = verdict else {
+                    return None;
+                };
+                Some(
+                    case.cause(format!("{what} cannot be read: {reason}."))
+                        .seen(reason.clone())
+                        .fix(FixBy::Hand, "make it readable, or write it anew"),
+                )
+            },
+        )
+        .collect()
 }
 
 /// Returns every daemon that answered, with a case begun about it.

@@ -694,7 +694,12 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
         let emulator = json!({"name": "qemu-arm", "platform": "linux/arm/v7", "enabled": enabled, "flags": flags, "interpreter": "/q", "version": {"known": "9.0"}});
         one("/emulators/known/+", emulator)
     };
-    let refusal = json!({"verdict": "refused", "reason": "`x` is wrong", "line": 3, "column": 5, "length": 2, "excerpt": "x = 20 gigs"});
+    let refusal = || json!({"verdict": "refused", "reason": "`x` is wrong", "line": 3, "column": 5, "length": 2, "excerpt": "x = 20 gigs"});
+    let remark = |kind: &str| json!([{"kind": kind, "key": "x", "says": "`x` is wrong", "line": 3, "column": 5, "length": 2, "excerpt": "x = 20 gigs", "write": ["x = 20"]}]);
+    let config = |kind: &str, verdict: Value, remarks: Value| {
+        let file = json!({"kind": kind, "file": file("/home/u/x"), "keys": [], "verdict": verdict, "remarks": remarks});
+        one("/files/+", file)
+    };
     let twenty = 20_000_000_000;
     vec![
         (
@@ -714,7 +719,7 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
         ),
         (
             "RK401",
-            verdict(refusal),
+            verdict(refusal()),
             verdict(json!({"verdict": "ignored", "keys": ["a"]})),
         ),
         (
@@ -744,6 +749,51 @@ fn daemon_twins() -> Vec<(&'static str, Changes, Changes)> {
         ),
         (
             "RK407",
+            config(
+                "buildkitd",
+                json!({"verdict": "accepted"}),
+                remark("effect"),
+            ),
+            config(
+                "buildkitd",
+                json!({"verdict": "ignored", "keys": ["a"]}),
+                remark("unread"),
+            ),
+        ),
+        (
+            "RK408",
+            config("daemon", refusal(), remark("refused")),
+            config("goal", refusal(), remark("refused")),
+        ),
+        (
+            "RK409",
+            config(
+                "daemon",
+                json!({"verdict": "ignored", "keys": ["a"]}),
+                remark("unread"),
+            ),
+            config(
+                "buildkitd",
+                json!({"verdict": "ignored", "keys": ["a"]}),
+                remark("unread"),
+            ),
+        ),
+        (
+            "RK410",
+            config("daemon", json!({"verdict": "accepted"}), remark("effect")),
+            config(
+                "buildkitd",
+                json!({"verdict": "accepted"}),
+                remark("effect"),
+            ),
+        ),
+        (
+            "RK411",
+            config("goal", refusal(), remark("refused")),
+            config("daemon", refusal(), remark("refused")),
+        ),
+        (
+            "RK412",
             runs_with("v0.32.2", &young),
             runs_with("v0.32.2", &rest),
         ),

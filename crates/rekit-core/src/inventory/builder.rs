@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigVerdict, Daemon, FileFacts};
+use super::{ConfigRemark, ConfigVerdict, Daemon, FileFacts};
 use crate::{
     fact::Fact,
     name::{BuilderName, ContainerName, Digest, HostId, HostPath, NodeName, Platform, VolumeName},
@@ -135,6 +135,9 @@ pub struct NodeFile {
 pub struct NodeConfig {
     /// Whether BuildKit would take it.
     pub verdict: ConfigVerdict,
+    /// What there is to say about it, each at its place.
+    #[serde(default)]
+    pub remarks: Vec<ConfigRemark>,
     /// The registries that it has a section for.
     #[serde(default)]
     pub registries: Vec<NodeRegistry>,

@@ -24,8 +24,8 @@ pub use machine::{
     CredentialHelper, Desktop, Emulator, Machine, Script, Selection, Tool, Variable,
 };
 pub use place::{
-    Assigned, CachePlace, ConfigFile, ConfigKind, ConfigVerdict, Disk, FileFacts, Origin,
-    PlaceKind, Standalone,
+    Assigned, CachePlace, ConfigFile, ConfigKind, ConfigRemark, ConfigVerdict, Disk, FileFacts,
+    Origin, PlaceKind, RemarkKind, Standalone,
 };
 
 use jiff::Timestamp;

@@ -41,6 +41,9 @@ pub struct ConfigFile {
     pub assigned: Vec<Assigned>,
     /// Whether its reader would take it, for the kinds that rekit can judge.
     pub verdict: Option<ConfigVerdict>,
+    /// What there is to say about it, each at its place.
+    #[serde(default)]
+    pub remarks: Vec<ConfigRemark>,
 }
 
 /// A variable that a file sets.
@@ -107,6 +110,39 @@ pub enum ConfigVerdict {
         /// Why.
         reason: String,
     },
+}
+
+/// How a remark on a configuration file is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemarkKind {
+    /// The daemon does not start with it.
+    Refused,
+    /// The daemon does not read it.
+    Unread,
+    /// It is read, and has another effect than its writer hoped for.
+    Effect,
+}
+
+/// Something to say about a place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigRemark {
+    /// How it is meant.
+    pub kind: RemarkKind,
+    /// The key it is about, dotted; empty where the text is broken.
+    pub key: String,
+    /// What the daemon does with it.
+    pub says: String,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, counted from 1.
+    pub column: u32,
+    /// How many characters it is about.
+    pub length: u32,
+    /// The line itself, values of secret-looking keys masked.
+    pub excerpt: String,
+    /// The lines to write instead, masked like the excerpt; none where nobody but its writer knows.
+    pub write: Vec<String>,
 }
 
 /// A BuildKit daemon, or its remains, that no builder names.

@@ -157,14 +157,16 @@ fn file(kind: ConfigKind, path: &Path) -> Option<ConfigFile> {
     let (file, content) = host::facts(path)?;
     let content = content.unwrap_or_default();
     let is_read = file.digest.known().is_some();
-    let (keys, verdict) = match kind {
-        ConfigKind::Buildkitd | ConfigKind::BuildxDefault => {
-            (toml_keys(&content), is_read.then(|| judge::bytes(&content)))
-        }
-        ConfigKind::Daemon => (json_keys(&content, DAEMON_KEYS), None),
-        ConfigKind::Cli => (json_keys(&content, CLI_KEYS), None),
-        ConfigKind::Goal => (toml_keys(&content), None),
-        ConfigKind::Unit | ConfigKind::Desktop | ConfigKind::Profile => (Vec::new(), None),
+    let keys = match kind {
+        ConfigKind::Buildkitd | ConfigKind::BuildxDefault | ConfigKind::Goal => toml_keys(&content),
+        ConfigKind::Daemon => json_keys(&content, DAEMON_KEYS),
+        ConfigKind::Cli => json_keys(&content, CLI_KEYS),
+        ConfigKind::Unit | ConfigKind::Desktop | ConfigKind::Profile => Vec::new(),
+    };
+    let judged = is_read.then(|| judge::file(kind, &content)).flatten();
+    let (verdict, remarks) = match judged {
+        Some(judged) => (Some(judged.verdict), judged.remarks),
+        None => (None, Vec::new()),
     };
     Some(ConfigFile {
         kind,
@@ -173,6 +175,7 @@ fn file(kind: ConfigKind, path: &Path) -> Option<ConfigFile> {
         lines: Vec::new(),
         assigned: Vec::new(),
         verdict,
+        remarks,
     })
 }
 

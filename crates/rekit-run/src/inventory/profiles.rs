@@ -86,6 +86,7 @@ fn profile(path: &Path) -> Option<ConfigFile> {
         lines,
         assigned: telling(&text),
         verdict: None,
+        remarks: Vec::new(),
     })
 }
 

@@ -127,8 +127,10 @@ fn files(fields: &Map<String, Value>) -> Result<(Vec<NodeFile>, Option<NodeConfi
             .decode(content.as_str().unwrap_or_default())
             .map_err(|_| format!("its file `{name}` is not base64"))?;
         if name == "buildkitd.toml" {
+            let judged = judge::buildkitd(&content);
             config = Some(NodeConfig {
-                verdict: judge::bytes(&content),
+                verdict: judged.verdict,
+                remarks: judged.remarks,
                 registries: registries(&content),
             });
         }

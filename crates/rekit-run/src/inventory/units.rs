@@ -120,5 +120,6 @@ fn unit(path: &Path) -> Option<ConfigFile> {
         lines,
         assigned: Vec::new(),
         verdict: None,
+        remarks: Vec::new(),
     })
 }

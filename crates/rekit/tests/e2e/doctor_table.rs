@@ -272,13 +272,19 @@ pub(crate) const ROWS: &[Row] = &[
     row("unreachable-node", &[("unreachable-node", Some("RK312"))]),
     row("hung-daemon", &[("hung-daemon", Some("RK310"))]),
     row("store-lock-stall", &[("store-lock-stall", Some("RK211"))]),
-    row(
-        "gc-keys-renamed-or-partial",
-        &[("gc-keys-renamed-or-partial", Some("RK404"))],
+    also(
+        row(
+            "gc-keys-renamed-or-partial",
+            &[("gc-keys-renamed-or-partial", Some("RK404"))],
+        ),
+        &["RK407"],
     ),
-    row(
-        "gc-keepduration-pins-everything",
-        &[("gc-keepduration-pins-everything", Some("RK407"))],
+    also(
+        row(
+            "gc-keepduration-pins-everything",
+            &[("gc-keepduration-pins-everything", Some("RK412"))],
+        ),
+        &["RK407"],
     ),
     row(
         "daemon-json-gc-kills-engine",
