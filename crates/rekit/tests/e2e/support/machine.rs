@@ -8,7 +8,7 @@ use rekit_lab::{
 };
 use rekit_run::journal::{Home, StoredRun};
 use serde_json::Value;
-use std::{fs, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
 /// The first user's machine.
 pub(crate) struct Machine {
@@ -16,6 +16,14 @@ pub(crate) struct Machine {
     pub(crate) planted: FirstUser,
     /// Whether a user without root works there, as a member of the group `docker` may.
     user: bool,
+}
+
+/// Puts rekit on a lab's path. A copy: the folder of the build may be closed to a user without root. Another program makes it: a file that
+/// this one has open for writing is busy in the children that other tests start meanwhile.
+pub(crate) fn bring_rekit(lab: &Lab) {
+    let copy = lab.root().join("bin/rekit");
+    let mut install = Command::new("install");
+    Answer::of(install.args([env!("CARGO_BIN_EXE_rekit").as_ref(), copy.as_path()])).good();
 }
 
 impl Machine {
@@ -53,8 +61,7 @@ impl Machine {
         let lab = Lab::up(options)
             .unwrap_or_else(|error| panic!("no lab: {error:#}\nRun scripts/setup as root."));
         let planted = plant(&lab, cache).unwrap();
-        // A copy: the folder of the build may be closed to a user without root.
-        fs::copy(env!("CARGO_BIN_EXE_rekit"), lab.root().join("bin/rekit")).unwrap();
+        bring_rekit(&lab);
         Self {
             lab,
             planted,

@@ -13,5 +13,5 @@ pub(crate) use build::Export;
 pub(crate) use client::Seen;
 pub(crate) use dice::{Dice, set_by};
 pub(crate) use gate::{Begun, until};
-pub(crate) use machine::Machine;
+pub(crate) use machine::{Machine, bring_rekit};
 pub(crate) use world::{World, differences, remnants};
