@@ -85,7 +85,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "RK410",
         title: "keys of the builder's part of a daemon.json do not do what they seem to",
-        severity: Severity::Warning,
+        severity: Severity::Info, // Docker Desktop ships one with `defaultKeepStorage` alone.
         explain: "dockerd takes the file, and its cache is not bounded as it reads: one of three sizes turns the others off, `policy` replaces all defaults, a filter written with `==` as in buildkitd.toml never matches, a filter of another name is dropped.",
         find: engine_effect,
     },
