@@ -54,6 +54,7 @@ pub fn by_hand(undo: &Undo, plan: &Plan) -> ByHand {
             node,
             running,
             restart_policy,
+            ..
         } => restore_container_state(node, *running, restart_policy),
         Undo::RecreateContainer {
             host,

@@ -443,6 +443,7 @@ mod tests {
         let start = Action::StartNode {
             node: again.clone(),
             restart_policy: String::new(),
+            looping: false,
         };
         let mut runs = vec![
             run(

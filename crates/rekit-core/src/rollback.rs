@@ -11,7 +11,7 @@ use crate::{
     history::PastRun,
     name::{ContainerName, HostId, HostPath, NodeName},
     plan::{Plan, Purpose},
-    step::{Action, FileState, Identity, Kept, NodePlace, StepId},
+    step::{Action, FileState, Identity, Kept, NodePlace, PARKED_POLICY, StepId},
     undo::Undo,
 };
 
@@ -148,14 +148,16 @@ impl WayBack<'_> {
             Undo::RestoreContainerState {
                 node,
                 running: true,
+                looping,
                 restart_policy,
-            } => self.start(node, restart_policy),
+            } => self.start(node, restart_policy, *looping),
             // A node that was stopped before is as it was, or its stop comes further down.
             Undo::RestoreContainerState {
                 node,
                 running: false,
+                restart_policy,
                 ..
-            } => self.stop_again(node),
+            } => self.stop_again(node, restart_policy),
             Undo::RecreateContainer {
                 host,
                 container,
@@ -257,15 +259,20 @@ impl WayBack<'_> {
         }
     }
 
-    /// A node that a rollback had started is parked again.
-    fn stop_again(&mut self, node: &NodePlace) {
+    /// A node that a rollback had started is parked again; one that somebody had stopped by himself is only stopped.
+    fn stop_again(&mut self, node: &NodePlace, restart_policy: &str) {
         let running = self
             .ground
             .container(&node.host, &node.container)
             .is_some_and(|container| container.status == "running");
-        if running {
+        if !running {
+            return;
+        }
+        if restart_policy == PARKED_POLICY {
             let why = "it was parked in that generation";
             self.left.push((node.clone(), why));
+        } else {
+            self.draft.drain_and_stop(node, self.patience);
         }
     }
 
@@ -277,7 +284,7 @@ impl WayBack<'_> {
         }
     }
 
-    fn start(&mut self, node: &NodePlace, restart_policy: &str) {
+    fn start(&mut self, node: &NodePlace, restart_policy: &str, looping: bool) {
         let key = (node.host.clone(), node.container.clone());
         let identity = match self.remade.get(&key) {
             Some(step) => Identity::MadeBy {
@@ -297,12 +304,20 @@ impl WayBack<'_> {
         let platforms = native.into_iter().flatten().collect();
         let (host, container) = key;
         self.draft.push(
-            "the old node answers again, warm",
+            if looping {
+                "the old node is started again and again, as it was"
+            } else {
+                "the old node answers again, warm"
+            },
             Action::StartNode {
                 node,
                 restart_policy: restart_policy.to_owned(),
+                looping,
             },
         );
+        if looping {
+            return;
+        }
         self.draft.push(
             "no client is sent to a node that did not build",
             Action::ProbeNode {

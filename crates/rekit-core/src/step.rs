@@ -21,6 +21,9 @@ use crate::{
     standalone::{Launch, ProcessIdentity, StandalonePlace},
 };
 
+/// The restart policy of a parked container.
+pub const PARKED_POLICY: &str = "no";
+
 /// The number of a step in its plan, counted from 1.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -422,6 +425,9 @@ pub enum Action {
         node: NodePlace,
         /// The restart policy it had.
         restart_policy: String,
+        /// Whether its processes ended again and again when it ran last: then nobody waits for an answer.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        looping: bool,
     },
     /// Makes a removed state volume again from its archive.
     RestoreVolume {

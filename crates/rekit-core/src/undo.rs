@@ -88,6 +88,9 @@ pub enum Undo {
         node: NodePlace,
         /// Whether it ran.
         running: bool,
+        /// Whether its processes ended again and again: then nobody waits for an answer.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        looping: bool,
         /// Its restart policy.
         restart_policy: String,
     },

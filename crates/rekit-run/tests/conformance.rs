@@ -536,6 +536,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         &Action::StartNode {
             node: node.clone(),
             restart_policy: "unless-stopped".to_owned(),
+            looping: false,
         },
     );
     let volume = bench.volume("team0");
@@ -590,6 +591,7 @@ fn r1_4_2_and_r2_2_each_node_step_can_be_taken_back() {
         &Action::StartNode {
             node,
             restart_policy: "unless-stopped".to_owned(),
+            looping: false,
         },
     );
 }

@@ -91,6 +91,7 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::StartNode {
             node,
             restart_policy,
+            ..
         } => node::observe_start(node, restart_policy, world).await,
         Action::SaveConfiguration { archive, .. } | Action::ExportMounts { archive, .. } => {
             archive::observe(archive, scene, world).await
@@ -290,7 +291,8 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         Action::StartNode {
             node,
             restart_policy,
-        } => node::start(node, restart_policy, world).await,
+            looping,
+        } => node::start(node, restart_policy, *looping, world).await,
         Action::SaveConfiguration { archive, paths } => archive::save(archive, paths, world).await,
         Action::ArchiveState {
             archive, volume, ..

@@ -3,15 +3,12 @@
 use rekit_core::{
     inventory::ActiveBuild,
     next::Observed,
-    step::{Action, NodePlace},
+    step::{Action, NodePlace, PARKED_POLICY},
     undo::{Outcome, Undo},
 };
 
 use super::same_container;
 use crate::world::{ChangeWorld, ReadWorld, WorldError};
-
-/// The restart policy of a parked container.
-pub(super) const PARKED_POLICY: &str = "no";
 
 pub(super) async fn observe_stop<W: ReadWorld>(
     node: &NodePlace,
@@ -58,6 +55,7 @@ pub(super) async fn prepare_undo<W: ReadWorld>(
         Ok(facts) => Ok(Undo::RestoreContainerState {
             node: node.clone(),
             running: facts.running,
+            looping: facts.looping,
             restart_policy: facts.restart_policy,
         }),
         Err(_) => Err(WorldError::Changed {
@@ -102,12 +100,16 @@ pub(super) async fn park<W: ChangeWorld>(
 pub(super) async fn start<W: ChangeWorld>(
     node: &NodePlace,
     policy: &str,
+    looping: bool,
     world: &mut W,
 ) -> Result<Outcome, WorldError> {
     world
         .set_restart_policy(&node.host, &node.container, policy)
         .await?;
     world.start_container(&node.host, &node.container).await?;
+    if looping {
+        return Ok(Outcome::Done {}); // It did not come up before either.
+    }
     Ok(Outcome::Booted {
         version: world.wait_ready(&node.host, &node.container).await?,
     })

@@ -59,6 +59,7 @@ pub async fn undo<W: ChangeWorld, J: Journal>(
             node,
             running,
             restart_policy,
+            ..
         } => restore_container_state(node, *running, restart_policy, world).await,
         Undo::RecreateContainer {
             host,

@@ -71,7 +71,9 @@ pub(super) async fn drain<W: ChangeWorld>(
     else {
         unreachable!("BUG: not a drain")
     };
-    if !is_running(&node.host, &node.container, world).await? {
+    // A daemon that ends as soon as it starts has no build to wait for, and nobody to ask for one.
+    let facts = world.container(&node.host, &node.container).await?;
+    if facts.is_none_or(|facts| !facts.running || facts.looping) {
         return Ok(Outcome::Drained {
             waited_seconds: 0,
             cut: Vec::new(),

@@ -29,8 +29,10 @@ impl ForeignBytes {
 pub struct ContainerFacts {
     /// Its id.
     pub id: ContainerId,
-    /// Whether its processes run.
+    /// Whether its processes run, or are about to be started again.
     pub running: bool,
+    /// Whether they end again and again as soon as they were started: no build lasts on it.
+    pub looping: bool,
     /// The exit code of its last end.
     pub exit_code: i64,
     /// Its restart policy.

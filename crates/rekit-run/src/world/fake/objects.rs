@@ -71,6 +71,7 @@ impl FakeWorld {
             Err(error) => unreachable!("BUG: {error}"),
         };
         let facts = ContainerFacts {
+            looping: false,
             id,
             running,
             exit_code: 0,

@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rekit_buildkit::{ApiError, Engine, RestartPolicy};
+use jiff::Timestamp;
+use rekit_buildkit::{ApiError, ContainerDetail, Engine, RestartPolicy};
 use rekit_core::name::{ContainerName, ImageRef, VolumeName};
 use serde::{Deserialize, Serialize};
+
+use crate::world::clock;
 
 use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, WorldError};
 
@@ -15,6 +18,8 @@ use super::{Answer, ContainerFacts, ForeignBytes, Labels, Stopped, VolumeFacts, 
 pub(super) const KILLED: i64 = 137;
 /// How long an engine may take to remove a stopped container.
 const REMOVAL: Duration = Duration::from_secs(30);
+/// For how long a daemon that was started again must run to be taken for one that lives.
+const LIVES: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 /// How often a container that was asked to end or to go is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -55,6 +60,7 @@ pub(super) async fn container(
     Ok(Some(ContainerFacts {
         id,
         running: detail.state.running || detail.state.restarting,
+        looping: is_looping(&detail, clock::now()),
         exit_code: detail.state.exit_code,
         restart_policy: detail.host_config.restart_policy.name,
         labels: detail.config.labels,
@@ -171,6 +177,14 @@ pub(super) async fn stop(engine: &Engine, name: &ContainerName, timeout: u32) ->
     })
 }
 
+/// Between two ends a container that is started again and again runs for a moment. After ten seconds the engine, too, takes it for one that
+/// lives (moby, `restartmanager`).
+fn is_looping(detail: &ContainerDetail, now: Timestamp) -> bool {
+    let started: Option<Timestamp> = detail.state.started_at.parse().ok();
+    let lives = started.is_none_or(|started| now.duration_since(started) > LIVES);
+    detail.state.restarting || (detail.state.running && detail.restart_count > 0 && !lives)
+}
+
 /// Asks a container to end and waits for it; it is never killed.
 pub(super) async fn end(engine: &Engine, name: &ContainerName, limit: u32) -> Answer<Stopped> {
     let what = format!("container `{name}` cannot be stopped");
@@ -186,6 +200,10 @@ pub(super) async fn end(engine: &Engine, name: &ContainerName, limit: u32) -> An
             let exit_code = detail.state.exit_code;
             let clean = exit_code != KILLED;
             return Ok(Stopped { exit_code, clean });
+        }
+        if detail.state.restarting {
+            // It has no process that could be asked: what would start the next one is told to stop.
+            return stop(engine, name, limit).await;
         }
         let seconds = began.elapsed().as_secs();
         if seconds >= u64::from(limit) {
