@@ -1,6 +1,6 @@
 //! The goal: what should be. From `rekit.toml`, or derived from the machine, each value with its reason.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
 
@@ -260,7 +260,9 @@ pub fn settings(
         max_used_bytes: max_used,
         min_free_bytes: min_free,
         max_parallelism: goal.max_parallelism,
-        drop_config: false,
+        mend_config: false,
+        options: BTreeMap::new(),
+        usual_flags: false,
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! Invariant: what the edit does not name comes out as it went in.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::name::{BuilderName, NodeName, Platform};
+use crate::{
+    config::{Release, mended_buildkitd},
+    name::{BuilderName, NodeName, Platform},
+};
 
 /// How a builder record shall look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -45,8 +50,15 @@ pub struct NodeSettings {
     pub min_free_bytes: u64,
     /// Steps that run at once; `None`: no limit.
     pub max_parallelism: Option<u32>,
-    /// Whether the present buildkitd.toml is dropped because no daemon takes it.
-    pub drop_config: bool,
+    /// Whether what no daemon takes or reads in the present buildkitd.toml is mended where that is sure, else made a comment.
+    #[serde(alias = "drop_config")]
+    pub mend_config: bool,
+    /// Driver options that are set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Whether the daemon starts with buildx's usual flags, in the place of the present ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usual_flags: bool,
 }
 
 /// What a node's container is made of.
@@ -273,21 +285,46 @@ fn rewrite_node(
         let old = files
             .get(CONFIG)
             .and_then(Value::as_str)
-            .filter(|_| !settings.drop_config)
             .unwrap_or_default();
         let old = STANDARD.decode(old).map_err(|source| RecordError::File {
             builder: builder.clone(),
             file: CONFIG.to_owned(),
             source,
         })?;
+        let old = if settings.mend_config {
+            mended(&old)
+        } else {
+            old
+        };
         let new = with_settings(&old, settings).map_err(|source| RecordError::Config {
             builder: builder.clone(),
             source,
         })?;
         files.insert(CONFIG.to_owned(), Value::from(STANDARD.encode(new)));
         node.insert("Files".to_owned(), Value::Object(files));
+        if !settings.options.is_empty() {
+            set_options(&mut node, &settings.options);
+        }
+        if settings.usual_flags {
+            node.insert("Flags".to_owned(), json!(DEFAULT_FLAGS));
+        }
     }
     Ok(Value::Object(node))
+}
+
+/// Returns a buildkitd.toml that a daemon takes and reads whole; bytes that are no text are nobody's configuration.
+fn mended(config: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(config).unwrap_or_default();
+    mended_buildkitd(text, Release::NEWEST).into_bytes()
+}
+
+fn set_options(node: &mut Map<String, Value>, options: &BTreeMap<String, String>) {
+    let present = node.get("DriverOpts").and_then(Value::as_object);
+    let mut all = present.cloned().unwrap_or_default();
+    for (name, value) in options {
+        all.insert(name.clone(), Value::from(value.as_str()));
+    }
+    node.insert("DriverOpts".to_owned(), Value::Object(all));
 }
 
 /// Returns a buildkitd.toml with the settings written in; everything else in it stays, comments included.
@@ -342,7 +379,9 @@ mod tests {
                     max_used_bytes: 3,
                     min_free_bytes: 2,
                     max_parallelism: None,
-                    drop_config: false,
+                    mend_config: false,
+                    options: BTreeMap::new(),
+                    usual_flags: false,
                 }),
             }],
         }

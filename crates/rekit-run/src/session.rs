@@ -19,7 +19,7 @@ use rekit_core::{
     name::{HostPath, RunId},
     next::{RunEnd, RunState},
     plan::{Plan, Purpose},
-    reinstall::{self, NoPlan, Restore, Wishes},
+    reinstall::{self, Consent, NoPlan, Restore, Wishes},
     rollback::{self, NoWayBack},
     running,
     step::{FileState, StateSource},
@@ -191,9 +191,14 @@ impl Session<'_> {
         self.planned(inventory, Purpose::Install, plan).await
     }
 
-    /// Plans to mend what needs no new node.
-    pub async fn plan_fix(&self, inventory: &Inventory, goal: &Goal) -> Result<Plan, SessionError> {
-        let plan = |ground: &Ground<'_>| reinstall::fix(ground, goal);
+    /// Plans to mend what the doctor finds, as far as a person agreed.
+    pub async fn plan_fix(
+        &self,
+        inventory: &Inventory,
+        goal: &Goal,
+        consent: &Consent,
+    ) -> Result<Plan, SessionError> {
+        let plan = |ground: &Ground<'_>| reinstall::fix(ground, goal, consent);
         self.planned(inventory, Purpose::Fix, plan).await
     }
 

@@ -1,6 +1,31 @@
 //! One case of a check: a finding without its code and severity, put together step by step.
 
+use super::remedy::Remedy;
 use crate::finding::{Fix, FixBy, Subject};
+
+/// What rekit does about a case: one thing, several, or none.
+pub(super) trait Remedies {
+    /// Returns them all.
+    fn list(self) -> Vec<Remedy>;
+}
+
+impl Remedies for Remedy {
+    fn list(self) -> Vec<Remedy> {
+        vec![self]
+    }
+}
+
+impl Remedies for Option<Remedy> {
+    fn list(self) -> Vec<Remedy> {
+        self.into_iter().collect()
+    }
+}
+
+impl Remedies for Option<Vec<Remedy>> {
+    fn list(self) -> Vec<Remedy> {
+        self.unwrap_or_default()
+    }
+}
 
 /// A finding in the making.
 #[derive(Clone, Debug)]
@@ -9,6 +34,7 @@ pub(super) struct Case {
     pub(super) cause: String,
     pub(super) evidence: Vec<String>,
     pub(super) fix: Fix,
+    pub(super) remedies: Vec<Remedy>,
 }
 
 impl Case {
@@ -28,6 +54,7 @@ impl Case {
                 summary: String::new(),
                 commands: Vec::new(),
             },
+            remedies: Vec::new(),
         }
     }
 
@@ -55,10 +82,28 @@ impl Case {
         self
     }
 
-    /// Says who mends it and how.
-    pub(super) fn fix(mut self, by: FixBy, summary: impl Into<String>) -> Self {
-        self.fix.by = by;
+    /// Says how a person mends it; rekit cannot.
+    pub(super) fn by_hand(mut self, summary: impl Into<String>) -> Self {
+        self.fix.by = FixBy::Hand;
         self.fix.summary = summary.into();
+        self
+    }
+
+    /// Says how rekit mends it by itself.
+    pub(super) fn by_itself(self, remedy: impl Remedies, summary: impl Into<String>) -> Self {
+        self.by_rekit(FixBy::Automatic, remedy.list(), summary)
+    }
+
+    /// Says how rekit mends it once a person agreed; without a remedy it is a person's to do.
+    pub(super) fn with_consent(self, remedy: impl Remedies, summary: impl Into<String>) -> Self {
+        self.by_rekit(FixBy::Consent, remedy.list(), summary)
+    }
+
+    fn by_rekit(mut self, by: FixBy, remedies: Vec<Remedy>, summary: impl Into<String>) -> Self {
+        let can = !remedies.is_empty();
+        self.fix.by = if can { by } else { FixBy::Hand };
+        self.fix.summary = summary.into();
+        self.remedies = remedies;
         self
     }
 

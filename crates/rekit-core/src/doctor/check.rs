@@ -2,7 +2,7 @@
 
 use super::{
     case::Case, configuration, contexts, daemons, disks, known::Known, nodes, platforms,
-    registries, selection, store, tools,
+    registries, remedy::Mendable, selection, store, tools,
 };
 use crate::{
     finding::{Diagnosis, Finding, Severity},
@@ -46,18 +46,42 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
 
 /// Returns what is wrong on this machine.
 pub fn examine(inventory: &Inventory) -> Diagnosis {
-    let known = Known::of(inventory);
-    let findings = checks().flat_map(|check| {
-        (check.find)(&known).into_iter().map(|case| Finding {
-            code: check.code.to_owned(),
-            severity: check.severity,
-            subject: case.subject,
-            cause: case.cause,
-            evidence: case.evidence,
-            fix: case.fix,
-        })
+    let findings = cases(inventory).into_iter().map(|(check, case)| Finding {
+        code: check.code.to_owned(),
+        severity: check.severity,
+        subject: case.subject,
+        cause: case.cause,
+        evidence: case.evidence,
+        fix: case.fix,
     });
     Diagnosis::new(findings.collect())
+}
+
+/// Returns what rekit can mend of it.
+pub fn mendable(inventory: &Inventory) -> Vec<Mendable> {
+    let cases = cases(inventory).into_iter();
+    cases
+        .filter(|(_, case)| !case.remedies.is_empty())
+        .map(|(check, case)| Mendable {
+            code: check.code,
+            severity: check.severity,
+            by: case.fix.by,
+            what: format!("{} {}", case.subject.kind, case.subject.name),
+            summary: case.fix.summary,
+            remedies: case.remedies,
+        })
+        .collect()
+}
+
+fn cases(inventory: &Inventory) -> Vec<(&'static Check, Case)> {
+    let known = Known::of(inventory);
+    checks()
+        .flat_map(|check| {
+            (check.find)(&known)
+                .into_iter()
+                .map(move |case| (check, case))
+        })
+        .collect()
 }
 
 /// Returns the check with this code, in any case.

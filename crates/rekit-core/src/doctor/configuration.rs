@@ -4,10 +4,11 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::Known,
+    remedy::{Change, Remedy},
 };
 use crate::{
     config::Release,
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{ConfigKind, ConfigRemark, ConfigVerdict, Daemon, GcRule, RemarkKind},
 };
 
@@ -122,6 +123,8 @@ struct Judged<'a> {
     what: String,
     verdict: &'a ConfigVerdict,
     remarks: &'a [ConfigRemark],
+    /// What puts it right.
+    remedy: Option<Remedy>,
 }
 
 /// Returns every configuration of this reader.
@@ -142,7 +145,8 @@ fn judged<'a>(known: &Known<'a>, reader: Reader) -> Vec<Judged<'a>> {
             }
             _ => case,
         };
-        Some(Judged { case, what, verdict: &config.verdict, remarks: &config.remarks })
+        let remedy = node.in_container().then(|| Remedy::Renew(node.owner(), Change::default()));
+        Some(Judged { case, what, verdict: &config.verdict, remarks: &config.remarks, remedy })
     });
     let files = known.inventory.files.iter().filter_map(|file| {
         let is_wanted = reader
@@ -157,6 +161,13 @@ fn judged<'a>(known: &Known<'a>, reader: Reader) -> Vec<Judged<'a>> {
             what: format!("`{}`", file.file.path),
             verdict,
             remarks: &file.remarks,
+            remedy: match (file.kind, verdict) {
+                (
+                    ConfigKind::Buildkitd | ConfigKind::BuildxDefault,
+                    ConfigVerdict::Refused { .. },
+                ) => Some(Remedy::RetireFile(file.file.path.clone())),
+                _ => None,
+            },
         })
     });
     let nodes = nodes.filter(|_| reader == Reader::Buildkitd);
@@ -224,18 +235,22 @@ fn refused(known: &Known<'_>) -> Vec<Case> {
              what,
              verdict,
              remarks,
+             remedy,
          }| {
             let remark = first_refusal(verdict, remarks)?;
+            let summary = match remedy {
+                Some(Remedy::RetireFile(_)) => {
+                    "correct the place, or remove the file; a copy is kept"
+                }
+                _ => "make the refused part a comment, keep all else, and make the container anew",
+            };
             Some(
                 case.cause(format!(
                     "buildkitd does not start with {what}: {}.",
                     remark.says
                 ))
                 .seen(shown(&remark))
-                .fix(
-                    FixBy::Consent,
-                    "make the refused part a comment, keep all else, and make the container anew",
-                ),
+                .with_consent(remedy, summary),
             )
         },
     )
@@ -255,6 +270,7 @@ fn unread(known: &Known<'_>, reader: Reader, who: &str) -> Vec<Case> {
              what,
              verdict,
              remarks,
+             remedy,
          }| {
             let ConfigVerdict::Ignored { keys } = verdict else {
                 return None;
@@ -278,7 +294,7 @@ fn unread(known: &Known<'_>, reader: Reader, who: &str) -> Vec<Case> {
                     "{who} does not read {} in {what}.",
                     list.join(", ")
                 ))
-                .fix(FixBy::Hand, "correct the names, or remove the keys"),
+                .with_consent(remedy, "correct the names, or remove the keys"),
             )
         },
     )
@@ -293,6 +309,7 @@ fn effects(known: &Known<'_>, reader: Reader) -> Vec<Case> {
              mut case,
              what,
              remarks,
+             remedy,
              ..
          }| {
             let mut effects = remarks
@@ -308,7 +325,7 @@ fn effects(known: &Known<'_>, reader: Reader) -> Vec<Case> {
             }
             Some(
                 case.cause(cause)
-                    .fix(FixBy::Hand, "write what is shown at each place"),
+                    .with_consent(remedy, "write what is shown at each place"),
             )
         },
     )
@@ -321,7 +338,7 @@ fn other_effect(known: &Known<'_>) -> Vec<Case> {
 
 fn engine_refuses(known: &Known<'_>) -> Vec<Case> {
     let all = judged(known, Reader::Dockerd).into_iter();
-    all.filter_map(|Judged { case, what, verdict, remarks }| {
+    all.filter_map(|Judged { case, what, verdict, remarks, .. }| {
         let case = match (first_refusal(verdict, remarks), verdict) {
             (Some(remark), _) => case
                 .cause(format!("dockerd does not start with {what}: {}.", remark.says))
@@ -331,7 +348,7 @@ fn engine_refuses(known: &Known<'_>) -> Vec<Case> {
                 .seen(reason.clone()),
             _ => return None,
         };
-        Some(case.fix(FixBy::Hand, "correct the place before the engine is started again; a copy of the old file beside it"))
+        Some(case.by_hand("correct the place before the engine is started again; a copy of the old file beside it"))
     })
     .collect()
 }
@@ -352,13 +369,14 @@ fn goal_refused(known: &Known<'_>) -> Vec<Case> {
              what,
              verdict,
              remarks,
+             ..
          }| {
             let remark = first_refusal(verdict, remarks)?;
             let says = remark.says.lines().next().unwrap_or_default();
             Some(
                 case.cause(format!("rekit plans nothing with {what}: {says}."))
                     .seen(shown(&remark))
-                    .fix(FixBy::Hand, "correct the place"),
+                    .by_hand("correct the place"),
             )
         },
     )
@@ -382,29 +400,45 @@ fn unreadable(known: &Known<'_>) -> Vec<Case> {
                 Some(
                     case.cause(format!("{what} cannot be read: {reason}."))
                         .seen(reason.clone())
-                        .fix(FixBy::Hand, "make it readable, or write it anew"),
+                        .by_hand("make it readable, or write it anew"),
                 )
             },
         )
         .collect()
 }
 
-/// Returns every daemon that answered, with a case begun about it.
-fn daemons<'a>(known: &Known<'a>) -> Vec<(Case, &'a Daemon)> {
+/// A daemon that answered, with a case begun about it.
+struct Asked<'a> {
+    case: Case,
+    daemon: &'a Daemon,
+    /// What gives it rules that hold.
+    remedy: Option<Remedy>,
+}
+
+/// Returns every daemon that answered.
+fn daemons<'a>(known: &Known<'a>) -> Vec<Asked<'a>> {
     let nodes = known.nodes().filter_map(|node| {
-        let case = Case::of("node", &node.facts.name).store(&node.store.path);
-        Some((case, node.facts.daemon.known()?))
+        let remedy = || Remedy::Renew(node.owner(), Change::default());
+        Some(Asked {
+            case: Case::of("node", &node.facts.name).store(&node.store.path),
+            daemon: node.facts.daemon.known()?,
+            remedy: node.in_container().then(remedy),
+        })
     });
     let embedded = known.engines().filter_map(|(host, engine)| {
-        let case = Case::of("host", &host.id).host(&host.id);
-        Some((case, engine.embedded.known()?))
+        Some(Asked {
+            case: Case::of("host", &host.id).host(&host.id),
+            daemon: engine.embedded.known()?,
+            remedy: None,
+        })
     });
     let standalone = known.inventory.standalone.iter().filter_map(|standalone| {
-        let case = Case::of(
-            "standalone",
-            standalone.known_by.first().map_or("", String::as_str),
-        );
-        Some((case, standalone.daemon.known()?))
+        let name = standalone.known_by.first().map_or("", String::as_str);
+        Some(Asked {
+            case: Case::of("standalone", name),
+            daemon: standalone.daemon.known()?,
+            remedy: None,
+        })
     });
     nodes.chain(embedded).chain(standalone).collect()
 }
@@ -418,7 +452,12 @@ fn told(rule: &GcRule) -> String {
 
 fn partial_gc(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (case, daemon) in daemons(known) {
+    for Asked {
+        case,
+        daemon,
+        remedy,
+    } in daemons(known)
+    {
         // Before 0.17 there was one size only.
         if Release::of_version(&daemon.version).is_some_and(|release| !release.has_three_sizes()) {
             continue;
@@ -447,8 +486,8 @@ fn partial_gc(known: &Known<'_>) -> Vec<Case> {
                 "The cache has {off}: one of three sizes was set, which turns the others off."
             ))
             .seen(told(rule))
-            .fix(
-                FixBy::Consent,
+            .with_consent(
+                remedy,
                 "write reservedSpace, maxUsedSpace and minFreeSpace, all three",
             ),
         );
@@ -459,7 +498,12 @@ fn partial_gc(known: &Known<'_>) -> Vec<Case> {
 fn tiny_gc(known: &Known<'_>) -> Vec<Case> {
     const MEBIBYTE: i64 = 1 << 20;
     let mut cases = Vec::new();
-    for (case, daemon) in daemons(known) {
+    for Asked {
+        case,
+        daemon,
+        remedy,
+    } in daemons(known)
+    {
         let rules = daemon.workers.iter().filter_map(|worker| worker.gc.last());
         let tiny = |size: i64| size > 0 && size < MEBIBYTE;
         let rule = rules
@@ -471,10 +515,7 @@ fn tiny_gc(known: &Known<'_>) -> Vec<Case> {
                     "A limit of the cache is below one mebibyte, so that nearly nothing is kept.",
                 )
                 .seen(told(rule))
-                .fix(
-                    FixBy::Consent,
-                    "write the size with its unit, for example \"20GB\"",
-                ),
+                .with_consent(remedy, "write the size with its unit, for example \"20GB\""),
             );
         }
     }
@@ -483,7 +524,7 @@ fn tiny_gc(known: &Known<'_>) -> Vec<Case> {
 
 fn joined_filter(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (case, daemon) in daemons(known) {
+    for Asked { case, daemon, .. } in daemons(known) {
         let mut filters = daemon
             .workers
             .iter()
@@ -493,10 +534,7 @@ fn joined_filter(known: &Known<'_>) -> Vec<Case> {
             let case = case
                 .cause("A rule of garbage collection wants one record to have several types, so it never matches.")
                 .seen(format!("BuildKit {}: filter {}", daemon.version, quoted(filter)));
-            cases.push(case.fix(
-                FixBy::Hand,
-                "use a newer BuildKit, or write the filters as a list",
-            ));
+            cases.push(case.by_hand("use a newer BuildKit, or write the filters as a list"));
         }
     }
     cases
@@ -504,7 +542,12 @@ fn joined_filter(known: &Known<'_>) -> Vec<Case> {
 
 fn no_last_resort(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (case, daemon) in daemons(known) {
+    for Asked {
+        case,
+        daemon,
+        remedy,
+    } in daemons(known)
+    {
         let rules: Vec<&GcRule> = daemon
             .workers
             .iter()
@@ -523,7 +566,7 @@ fn no_last_resort(known: &Known<'_>) -> Vec<Case> {
             case.cause("Each rule of garbage collection spares what was used lately or is of other types, so that nothing bounds the cache.")
                 .seen(seen)
                 .seen(told(last))
-                .fix(FixBy::Consent, "end the list with a rule that has `all = true`, sizes, and neither filters nor keepDuration"),
+                .with_consent(remedy, "end the list with a rule that has `all = true`, sizes, and neither filters nor keepDuration"),
         );
     }
     cases

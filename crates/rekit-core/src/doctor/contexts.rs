@@ -4,9 +4,10 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::Known,
+    remedy::Remedy,
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{ContextEntry, Host},
 };
 
@@ -98,18 +99,11 @@ fn pipe_case(known: &Known<'_>, context: &ContextEntry) -> Case {
     if context.current {
         case = case.seen("it is the current context, so docker itself may crash");
     }
-    let on_windows_disk = context.file.as_ref().is_some_and(|file| {
-        let path = file.path.as_str();
-        known.inventory.machine.wsl && path.starts_with("/mnt/")
-    });
     let name = quoted(&context.name);
-    if on_windows_disk {
+    if context.is_of_windows(&known.inventory.machine) {
         return case
             .seen("the folder is Windows's own, which needs this context")
-            .fix(
-                FixBy::Hand,
-                "give WSL its own DOCKER_CONFIG; the context stays for Windows",
-            )
+            .by_hand("give WSL its own DOCKER_CONFIG; the context stays for Windows")
             .run("export DOCKER_CONFIG=\"$HOME/.docker\"");
     }
     let socket = known
@@ -122,8 +116,8 @@ fn pipe_case(known: &Known<'_>, context: &ContextEntry) -> Case {
     if let Some((socket, _)) = socket {
         return case
             .seen(format!("Docker Desktop answers at {socket}"))
-            .fix(
-                FixBy::Consent,
+            .by_itself(
+                Remedy::Context(context.name.clone()),
                 format!("point the context at Desktop's socket {socket}"),
             )
             .run(format!(
@@ -132,7 +126,10 @@ fn pipe_case(known: &Known<'_>, context: &ContextEntry) -> Case {
             ));
     }
     case.seen("no Docker Desktop answers on this machine")
-        .fix(FixBy::Consent, "keep a copy of the context and retire it")
+        .by_itself(
+            Remedy::Context(context.name.clone()),
+            "keep a copy of the context and retire it",
+        )
         .run(format!("docker context export {name}"))
         .run(format!("docker context rm -f {name}"))
 }
@@ -159,10 +156,10 @@ fn dangling_current(known: &Known<'_>) -> Vec<Case> {
             selection.context_from
         ));
     vec![if selection.context_from == "DOCKER_CONTEXT" {
-        case.fix(FixBy::Hand, "unset DOCKER_CONTEXT where it is set")
+        case.by_hand("unset DOCKER_CONTEXT where it is set")
             .run("unset DOCKER_CONTEXT")
     } else {
-        case.fix(FixBy::Automatic, "use the default context again")
+        case.by_itself(Remedy::CurrentContext, "use the default context again")
             .run("docker context use default")
     }]
 }
@@ -177,7 +174,10 @@ fn unreadable(known: &Known<'_>) -> Vec<Case> {
                     "The metadata of context `{}` cannot be read: {reason}. buildx fails for all builders.",
                     context.name
                 ))
-                .fix(FixBy::Automatic, "move the broken metadata aside, keeping a copy");
+                .by_itself(
+                    Remedy::Context(context.name.clone()),
+                    "move the broken metadata aside, keeping a copy",
+                );
             Some(match &context.file {
                 Some(file) => case
                     .seen(format!("{} ({} bytes): {reason}", file.path, file.size_bytes))
@@ -219,11 +219,8 @@ fn unusable(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!("endpoint `{}`", state.endpoint));
             Some(
-                case.fix(
-                    FixBy::Hand,
-                    "mend its endpoint, or remove the context if nobody needs it",
-                )
-                .run(format!("docker context inspect {}", quoted(&context.name))),
+                case.by_hand("mend its endpoint, or remove the context if nobody needs it")
+                    .run(format!("docker context inspect {}", quoted(&context.name))),
             )
         })
         .collect()
@@ -289,17 +286,14 @@ fn dead(known: &Known<'_>, selected: bool) -> Vec<Case> {
                 ))
                 .seen(format!("named by {}", host.named_by.join(", ")));
             Some(if denied {
-                case.fix(
-                    FixBy::Hand,
-                    "let this account use the socket: join its group and log in anew",
-                )
-                .run("sudo usermod -aG docker \"$USER\"")
+                case.by_hand("let this account use the socket: join its group and log in anew")
+                    .run("sudo usermod -aG docker \"$USER\"")
             } else if selected {
-                case.fix(FixBy::Hand, "start the engine, or choose another context")
+                case.by_hand("start the engine, or choose another context")
                     .run("sudo systemctl start docker")
                     .run("docker context ls")
             } else {
-                case.fix(FixBy::Hand, "make it answer again, or remove what names it")
+                case.by_hand("make it answer again, or remove what names it")
                     .run("docker context ls")
             })
         })

@@ -4,9 +4,10 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::{Known, Node},
+    remedy::{Change, Remedy},
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{Daemon, HostVolume},
 };
 
@@ -90,8 +91,8 @@ fn unapplied(known: &Known<'_>) -> Vec<Case> {
                     "container `{}` was made with something else",
                     node.facts.name.container()
                 ))
-                .fix(
-                    FixBy::Consent,
+                .with_consent(
+                    Remedy::Renew(node.owner(), Change::default()),
                     "make the container anew under the same names, which keeps the cache",
                 )
                 .run(format!("docker buildx rm --keep-state {builder}"))
@@ -116,7 +117,7 @@ fn image_missing(known: &Known<'_>) -> Vec<Case> {
                     node.builder.name
                 ))
                 .seen(format!("no container `{}` and no image `{image}`", node.facts.name.container()))
-                .fix(FixBy::Hand, "pull the image while the registry can be reached, or load a saved one")
+                .by_hand("pull the image while the registry can be reached, or load a saved one")
                 .run(format!("docker pull {}", quoted(image)))
         })
         .collect()
@@ -145,7 +146,7 @@ fn out_of_memory(known: &Known<'_>) -> Vec<Case> {
                     "container `{}`: OOMKilled, {}, exit code {}",
                     container.name, container.status, container.exit_code
                 ))
-                .fix(FixBy::Consent, "give it more memory, or let it do fewer steps at a time (max-parallelism)")
+                .by_hand("give it more memory, or let it do fewer steps at a time (max-parallelism)")
                 .run(format!("docker update --memory 4g --memory-swap 8g {}", container.name))
         })
         .collect()
@@ -185,16 +186,17 @@ fn contradiction(known: &Known<'_>) -> Vec<Case> {
             "docker buildx prune -af --builder {}",
             quoted(&node.builder.name)
         );
-        Some((
-            about(node),
-            format!("node `{}`", node.facts.name),
-            said,
-            prune,
-        ))
+        let case = about(node).with_consent(
+            Remedy::Renew(node.owner(), Change::empty()),
+            "save its state, and give the builder a fresh one",
+        );
+        Some((case, format!("node `{}`", node.facts.name), said, prune))
     });
     let engines = known.engines().filter_map(|(host, engine)| {
         let said = mismatch(engine.embedded.known()?, None)?;
-        let case = Case::of("host", &host.id).host(&host.id);
+        let case = Case::of("host", &host.id).host(&host.id).by_hand(
+            "save what can be saved, then prune it; if builds still fail, make its state anew",
+        );
         Some((
             case,
             "the engine".to_owned(),
@@ -209,7 +211,6 @@ fn contradiction(known: &Known<'_>) -> Vec<Case> {
                 "The databases of {whose} name layers that are not on the disk; builds fail although it runs."
             ))
             .seen(said)
-            .fix(FixBy::Consent, "save what can be saved, then prune it; if builds still fail, make its state anew")
             .run(prune)
         })
         .collect()
@@ -227,7 +228,7 @@ fn put_aside(known: &Known<'_>) -> Vec<Case> {
                 .host(&host.id)
                 .cause("A daemon found a database of this state damaged and began an empty one: what it knew is built again.")
                 .seen(format!("{}: {}", volume.mountpoint, volume.set_aside.join(", ")))
-                .fix(FixBy::Hand, "nothing is urgent: prune what nobody uses any more, then remove the file")
+                .by_hand("nothing is urgent: prune what nobody uses any more, then remove the file")
                 .run(format!("sudo rm {}", quoted(&volume.mountpoint.join(&volume.set_aside[0]))))
         }));
     }

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{case::Case, check::Check, known::Known};
+use super::{
+    case::Case,
+    check::Check,
+    known::{Known, Node},
+    remedy::{Change, Remedy},
+};
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{CachePlace, Daemon, Disk, ImageStore, PlaceKind},
 };
 
@@ -52,20 +57,30 @@ fn by_disk<'a>(known: &Known<'a>) -> BTreeMap<&'a Disk, Vec<&'a CachePlace>> {
     disks
 }
 
+/// Returns the node whose state lies in a place.
+fn node_at<'a>(known: &Known<'a>, place: &CachePlace) -> Option<Node<'a>> {
+    let host = place.host.as_ref();
+    known.nodes().find(|node| {
+        let volume = node.facts.volume.as_ref();
+        let is_there = volume.is_some_and(|volume| volume.as_str() == place.name);
+        place.kind == PlaceKind::StateVolume && node.facts.host.as_ref() == host && is_there
+    })
+}
+
+/// Gives the builders whose states lie in these places fresh nodes; `None`: something else lies there too.
+fn renewed(known: &Known<'_>, places: &[&CachePlace], change: &Change) -> Option<Vec<Remedy>> {
+    let renewed = places.iter().map(|place| {
+        let node = node_at(known, place).filter(Node::in_container)?;
+        Some(Remedy::Renew(node.owner(), change.clone()))
+    });
+    renewed.collect()
+}
+
 /// Returns the daemon that keeps its cache in a place.
 fn keeper<'a>(known: &Known<'a>, place: &CachePlace) -> Option<&'a Daemon> {
     let host = place.host.as_ref();
     match place.kind {
-        PlaceKind::StateVolume => known
-            .nodes()
-            .find(|node| {
-                let volume = node.facts.volume.as_ref();
-                node.facts.host.as_ref() == host
-                    && volume.is_some_and(|volume| volume.as_str() == place.name)
-            })?
-            .facts
-            .daemon
-            .known(),
+        PlaceKind::StateVolume => node_at(known, place)?.facts.daemon.known(),
         PlaceKind::Embedded => known
             .inventory
             .host(host?)?
@@ -121,8 +136,10 @@ fn overcommitted(known: &Known<'_>) -> Vec<Case> {
                 place.path
             ))
         });
-        cases.push(case.fix(
-            FixBy::Consent,
+        let places: Vec<_> = bounds.iter().map(|(place, _)| *place).collect();
+        let remedies = renewed(known, &places, &Change::default());
+        cases.push(case.with_consent(
+            remedies,
             "give each daemon a reservedSpace, a maxUsedSpace and a minFreeSpace that fit the disk together",
         ));
     }
@@ -154,8 +171,8 @@ fn full(known: &Known<'_>) -> Vec<Case> {
             ))
         });
         cases.push(
-            case.fix(
-                FixBy::Consent,
+            case.with_consent(
+                renewed(known, &places, &Change::empty()),
                 "free something else on this disk first, then prune; keep backups elsewhere",
             )
             .run("docker system df")
@@ -181,7 +198,7 @@ fn hidden_store(known: &Known<'_>) -> Vec<Case> {
                         "The engine uses {used}, and {other} holds images too: what was built or run there is hidden and takes room."
                     ))
                     .seen(format!("{hidden} holds images; the storage driver is {}", engine.storage_driver))
-                    .fix(FixBy::Hand, "switch back to get at it; once nobody needs it, remove that folder while the engine is stopped")
+                    .by_hand("switch back to get at it; once nobody needs it, remove that folder while the engine is stopped")
                     .run("docker info --format '{{.DriverStatus}}'"),
             )
         })

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::remedy::Owner;
 use crate::{
     inventory::{
         BuilderRecord, Engine, Host, HostContainer, HostVolume, Inventory, NodeRecord, Record,
@@ -22,6 +23,14 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
+    /// Returns the builder that it is of.
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            store: self.store.path.clone(),
+            builder: self.builder.name.clone(),
+        }
+    }
+
     /// Whether buildx runs it in a container of its own.
     pub(super) fn in_container(&self) -> bool {
         self.record.driver == "docker-container"

@@ -13,11 +13,13 @@ mod known;
 mod nodes;
 mod platforms;
 mod registries;
+mod remedy;
 mod selection;
 mod store;
 mod tools;
 
-pub use check::{Check, checks, examine, explain};
+pub use check::{Check, checks, examine, explain, mendable};
+pub use remedy::{Change, Mendable, Owner, Remedy};
 
 #[cfg(test)]
 mod tests;

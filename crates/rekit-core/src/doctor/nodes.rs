@@ -4,11 +4,12 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::{Known, Node, node_of},
+    remedy::{Change, Remedy},
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::HostContainer,
-    name::NodeName,
+    name::{HostId, NodeName},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -151,8 +152,11 @@ fn orphan_volume(known: &Known<'_>) -> Vec<Case> {
                 (None, _) => case,
             };
             cases.push(
-                case.fix(FixBy::Consent, "save it, then remove it by its name")
-                    .run(format!("docker volume rm {}", volume.name)),
+                case.with_consent(
+                    Remedy::RemoveVolume(host.id.clone(), volume.name.clone()),
+                    "save it, then remove it by its name",
+                )
+                .run(format!("docker volume rm {}", volume.name)),
             );
         }
     }
@@ -167,7 +171,10 @@ fn orphan_container(known: &Known<'_>) -> Vec<Case> {
                 .host(&host)
                 .cause("The container of a builder that does not exist any more; a new builder of its name would adopt it with its old settings.")
                 .seen(format!("container `{}` from {}, {}", container.name, container.image, container.status))
-                .fix(FixBy::Consent, "save its state, then remove the container and its volume")
+                .with_consent(
+                    Remedy::RemoveNode(host.clone(), container.name.clone()),
+                    "save its state, then remove the container and its volume",
+                )
                 .run(format!("docker rm -f {}", container.name))
         })
         .collect()
@@ -178,7 +185,7 @@ fn stray_containers<'a>(
     known: &Known<'a>,
     buildkit: bool,
     claimed: bool,
-) -> Vec<(String, &'a HostContainer)> {
+) -> Vec<(HostId, &'a HostContainer)> {
     let mut found = Vec::new();
     for (host, engine) in known.engines() {
         for container in &engine.containers {
@@ -189,7 +196,7 @@ fn stray_containers<'a>(
                 && known.claims(&node, &host.id) == claimed
                 && container.parked.is_none()
             {
-                found.push((host.id.to_string(), container));
+                found.push((host.id.clone(), container));
             }
         }
     }
@@ -202,7 +209,7 @@ fn foreign_claimed(known: &Known<'_>) -> Vec<Case> {
         .map(|(host, container)| {
             foreign(&host, container)
                 .cause("A builder claims this container by its name, but it is no BuildKit; booting or removing the builder would start or delete it.")
-                .fix(FixBy::Hand, "rename the container, or the builder; do not run `docker buildx rm` before")
+                .by_hand("rename the container, or the builder; do not run `docker buildx rm` before")
                 .run(format!("docker rename {0} {0}-mine", container.name))
         })
         .collect()
@@ -214,13 +221,13 @@ fn foreign_unclaimed(known: &Known<'_>) -> Vec<Case> {
         .map(|(host, container)| {
             foreign(&host, container)
                 .cause("The name is a builder's, the container is no BuildKit; a builder of that name would start it.")
-                .fix(FixBy::Hand, "give it another name")
+                .by_hand("give it another name")
                 .run(format!("docker rename {0} {0}-mine", container.name))
         })
         .collect()
 }
 
-fn foreign(host: &str, container: &HostContainer) -> Case {
+fn foreign(host: &HostId, container: &HostContainer) -> Case {
     Case::of("container", &container.name)
         .host(host)
         .seen(format!(
@@ -283,7 +290,10 @@ fn container_gone(known: &Known<'_>) -> Vec<Case> {
                     node.facts.name
                 ))
                 .seen(format!("no container `{}`, but volume `{}`", node.facts.name.container(), node.facts.name.volume()))
-                .fix(FixBy::Automatic, "boot the builder, which takes the old cache again")
+                .by_itself(
+                    Remedy::Renew(node.owner(), Change::default()),
+                    "boot the builder, which takes the old cache again",
+                )
                 .run(boot(node))
         })
         .collect()
@@ -299,10 +309,15 @@ fn never_booted(known: &Known<'_>) -> Vec<Case> {
                     node.facts.name
                 ))
                 .seen(format!("no container `{}`", node.facts.name.container()))
-                .fix(FixBy::Automatic, "boot it")
+                .by_hand("nothing is to be done; or boot it now")
                 .run(boot(node))
         })
         .collect()
+}
+
+fn start(node: Node<'_>, container: &HostContainer) -> Option<Remedy> {
+    let host = node.facts.host.clone()?;
+    Some(Remedy::Start(host, container.name.clone()))
 }
 
 /// A clean stop of buildkitd ends with 1, an older one with 0.
@@ -327,7 +342,7 @@ fn stopped(known: &Known<'_>) -> Vec<Case> {
                     "container `{}` is {}, exit code {}",
                     container.name, container.status, container.exit_code
                 ))
-                .fix(FixBy::Automatic, "start it")
+                .with_consent(start(node, container), "start it")
                 .run(boot(node))
         })
         .collect()
@@ -351,7 +366,7 @@ fn killed(known: &Known<'_>) -> Vec<Case> {
                     "container `{}` is {}, exit code {}",
                     container.name, container.status, container.exit_code
                 ))
-                .fix(FixBy::Automatic, "start it and prove it with a build")
+                .by_itself(start(node, container), "start it and prove it with a build")
                 .run(format!("docker logs --tail 50 {}", container.name))
                 .run(boot(node))
         })
@@ -366,6 +381,14 @@ fn is_looping(node: Node<'_>, container: &HostContainer) -> bool {
         "running" => silent && container.restart_count > 0 && container.last_words.is_some(),
         _ => false,
     }
+}
+
+/// Says whether a daemon ends over a damaged database, not over what it was started with.
+fn is_damaged(container: &HostContainer) -> bool {
+    let said = container.last_words.as_deref().unwrap_or_default();
+    ["invalid database", "panic:", "freelist"]
+        .iter()
+        .any(|sign| said.contains(sign))
 }
 
 fn crash_loop(known: &Known<'_>) -> Vec<Case> {
@@ -385,7 +408,14 @@ fn crash_loop(known: &Known<'_>) -> Vec<Case> {
                 Some(said) => case.seen(format!("its daemon said: {said}")),
                 None => case,
             };
-            case.fix(FixBy::Consent, "find the first error in its log, mend what it names, and make the container anew")
+            let change = Change {
+                usual_flags: !is_damaged(container),
+                ..Change::empty()
+            };
+            case.with_consent(
+                    Remedy::Renew(node.owner(), change),
+                    "give the builder a fresh node, without what its daemon refuses; its state is archived and kept",
+                )
                 .run(format!("docker logs {} 2>&1 | grep -m1 -E 'buildkitd:|panic:'", container.name))
         })
         .collect()
@@ -406,7 +436,7 @@ fn hung(known: &Known<'_>) -> Vec<Case> {
                         "container `{}` is running since {}; control API: {reason}",
                         container.name, container.started_at
                     ))
-                    .fix(FixBy::Consent, "restart it; builds that hang on it fail")
+                    .by_hand("restart it; builds that hang on it fail")
                     .run(format!("docker restart --time 60 {}", container.name)),
             )
         })
@@ -423,7 +453,7 @@ fn paused(known: &Known<'_>) -> Vec<Case> {
                     node.facts.name
                 ))
                 .seen(format!("container `{}` is paused", container.name))
-                .fix(FixBy::Consent, "let it go on")
+                .by_hand("let it go on")
                 .run(format!("docker unpause {}", container.name))
         })
         .collect()
@@ -444,11 +474,22 @@ fn remote_dead(known: &Known<'_>) -> Vec<Case> {
                 about(node)
                     .cause(format!("Node `{}` at `{}` does not answer: {reason}.", node.facts.name, node.facts.endpoint))
                     .seen(format!("control API: {reason}"))
-                    .fix(FixBy::Hand, "make the daemon reachable again, or remove the builder if it is gone for good")
+                    .with_consent(
+                        gone_for_good(node),
+                        "make the daemon reachable again, or remove the builder if it is gone for good",
+                    )
                     .run(format!("docker buildx inspect {}", quoted(&node.builder.name))),
             )
         })
         .collect()
+}
+
+/// Removes a builder all of whose nodes are silent; one node among others is a person's to decide on.
+fn gone_for_good(node: Node<'_>) -> Option<Remedy> {
+    let mut nodes = node.record.nodes.iter();
+    nodes
+        .all(|node| node.daemon.known().is_none())
+        .then(|| Remedy::RetireRecord(node.owner()))
 }
 
 fn standalone_name(standalone: &crate::inventory::Standalone) -> String {
@@ -474,7 +515,7 @@ fn standalone_remains(known: &Known<'_>) -> Vec<Case> {
             if let Some(reason) = standalone.daemon.reason() {
                 case = case.seen(format!("control API: {reason}"));
             }
-            let case = case.fix(FixBy::Consent, "start it if it is needed; else save its state and remove the remains");
+            let case = case.by_hand("start it if it is needed; else save its state and remove the remains");
             match &standalone.unit {
                 Some(unit) => case.run(format!("systemctl status {}", quoted(unit))),
                 None => case,
@@ -493,7 +534,7 @@ fn standalone_hung(known: &Known<'_>) -> Vec<Case> {
                     "The standalone buildkitd (process {pid}) does not answer: {reason}."
                 ))
                 .seen(standalone.known_by.join(", "))
-                .fix(FixBy::Consent, "restart it")
+                .by_hand("restart it")
                 .run(match &standalone.unit {
                     Some(unit) => format!("sudo systemctl restart {}", quoted(unit)),
                     None => format!("kill {pid}"),
@@ -518,10 +559,7 @@ fn embedded_dead(known: &Known<'_>) -> Vec<Case> {
                         "engine {} answers, its control API does not: {reason}",
                         engine.version
                     ))
-                    .fix(
-                        FixBy::Consent,
-                        "restart the engine; running containers are interrupted",
-                    )
+                    .by_hand("restart the engine; running containers are interrupted")
                     .run("sudo systemctl restart docker"),
             )
         })

@@ -5,11 +5,7 @@ use super::{
     check::Check,
     known::{Known, Node},
 };
-use crate::{
-    finding::{FixBy, Severity},
-    inventory::Emulator,
-    name::Platform,
-};
+use crate::{finding::Severity, inventory::Emulator, name::Platform};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -128,10 +124,7 @@ fn lost(known: &Known<'_>) -> Vec<Case> {
                     node.builder.file.path, node.facts.name
                 ))
                 .seen("not among the platforms of its daemon or the kernel's emulators")
-                .fix(
-                    FixBy::Consent,
-                    "register the emulators again, then restart the builder",
-                )
+                .by_hand("register the emulators again, then restart the builder")
                 .run(INSTALL),
         );
     }
@@ -153,7 +146,7 @@ fn without_flag(known: &Known<'_>) -> Vec<Case> {
             Some(
                 about(emulator, platform)
                     .cause(format!("The emulator for {platform} is registered without the flag F, so containers cannot use it."))
-                    .fix(FixBy::Consent, "register it again with the flag F")
+                    .by_hand("register it again with the flag F")
                     .run(INSTALL),
             )
         })
@@ -168,7 +161,7 @@ fn disabled(known: &Known<'_>) -> Vec<Case> {
             Some(
                 about(emulator, platform)
                     .cause(format!("The emulator for {platform} is turned off."))
-                    .fix(FixBy::Consent, "turn it on")
+                    .by_hand("turn it on")
                     .run(format!(
                         "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/{}",
                         emulator.name

@@ -4,10 +4,11 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::{Known, Node},
+    remedy::Remedy,
 };
 use crate::{
-    finding::{FixBy, Severity},
-    inventory::{ConfigKind, Engine, NodeRegistry},
+    finding::Severity,
+    inventory::{ConfigFile, ConfigKind, CredentialHelper, Engine, NodeRegistry},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -90,7 +91,7 @@ fn not_inherited(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!("engine {}: {missing}", engine.version))
                 .seen(format!("{}: no such section `[registry.…]` in its buildkitd.toml", node.builder.file.path))
-                .fix(FixBy::Consent, "write the same into the builder's buildkitd.toml, and make its container anew with its cache kept"),
+                .by_hand("write the same into the builder's buildkitd.toml, and make its container anew with its cache kept"),
         );
     }
     cases
@@ -124,7 +125,7 @@ fn no_authority(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!("certs.d has folders with `.crt` files for {}", list.join(", ")))
                 .seen(format!("{}: no `ca` for them in its buildkitd.toml", node.builder.file.path))
-                .fix(FixBy::Consent, "name the files as `ca` in the builder's buildkitd.toml, and make its container anew with its cache kept"),
+                .by_hand("name the files as `ca` in the builder's buildkitd.toml, and make its container anew with its cache kept"),
         );
     }
     cases
@@ -184,21 +185,28 @@ fn proxy(known: &Known<'_>) -> Vec<Case> {
         let case = sources.into_iter().fold(case, Case::seen);
         cases.push(
             case.seen(format!("node `{}`: no proxy among its `env.` options or in its container", node.facts.name))
-                .fix(FixBy::Consent, "make its container anew with the proxy, its cache kept; name local registries in no_proxy")
+                .by_hand("make its container anew with the proxy, its cache kept; name local registries in no_proxy")
                 .run("docker buildx create … --driver-opt env.https_proxy=… --driver-opt '\"env.no_proxy=a,b\"'"),
         );
     }
     cases
 }
 
+/// Takes the key out of config.json that names the helper of all registries; which of them have helpers of their own is not looked at.
+fn forgotten(helper: &CredentialHelper, file: Option<&ConfigFile>) -> Option<Remedy> {
+    let path = file?.file.path.clone();
+    let keys = vec![helper.key.clone()];
+    (helper.key == "credsStore").then_some(Remedy::DropKey { path, keys })
+}
+
 fn helper_missing(known: &Known<'_>) -> Vec<Case> {
     let helpers = known.inventory.credential_helpers.iter();
-    let path = known
+    let file = known
         .inventory
         .files
         .iter()
         .find(|file| file.kind == ConfigKind::Cli);
-    let path = path.map_or("config.json".to_owned(), |file| file.file.path.to_string());
+    let path = file.map_or("config.json".to_owned(), |file| file.file.path.to_string());
     helpers
         .filter(|helper| helper.program.is_none())
         .map(|helper| {
@@ -210,7 +218,10 @@ fn helper_missing(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!("{path}: {}, `{}`", helper.key, helper.name))
                 .seen(format!("no `{}` in any folder of PATH", quoted(&program)))
-                .fix(FixBy::Hand, "install the program, or keep a copy of config.json and drop this one key; other logins stay")
+                .with_consent(
+                    forgotten(helper, file),
+                    "install the program, or keep a copy of config.json and drop this one key; other logins stay",
+                )
         })
         .collect()
 }

@@ -4,9 +4,10 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::Known,
+    remedy::{Change, Owner, Remedy},
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{BuilderRecord, ConfigKind, Record, Store},
 };
 
@@ -74,12 +75,25 @@ fn not_loaded(known: &Known<'_>) -> Vec<Case> {
                 "{}: driver {}, no `default-load=true`",
                 builder.file.path, record.driver
             ))
-            .fix(
-                FixBy::Hand,
+            .with_consent(
+                loading(store, builder, record),
                 "build with --load, or select the engine's own builder for plain development",
             )
             .run(format!("docker buildx build --load --builder {} .", quoted(&builder.name))),
     ]
+}
+
+/// Gives a builder nodes that load what they build.
+fn loading(store: &Store, builder: &BuilderRecord, record: &Record) -> Option<Remedy> {
+    let owner = Owner {
+        store: store.path.clone(),
+        builder: builder.name.clone(),
+    };
+    let change = Change {
+        options: [("default-load".to_owned(), "true".to_owned())].into(),
+        ..Change::default()
+    };
+    (record.driver == "docker-container").then_some(Remedy::Renew(owner, change))
 }
 
 fn split(known: &Known<'_>) -> Vec<Case> {
@@ -102,7 +116,7 @@ fn split(known: &Known<'_>) -> Vec<Case> {
             ))
             .seen(why(known))
             .seen("neither BUILDX_BUILDER nor an alias of the docker CLI makes `docker build` follow")
-            .fix(FixBy::Hand, "choose one for all, in the shell's profile, or leave it so on purpose")
+            .by_hand("choose one for all, in the shell's profile, or leave it so on purpose")
             .run(format!("export BUILDX_BUILDER={}", quoted(&builder.name)))
             .run("docker buildx use default"),
     ]

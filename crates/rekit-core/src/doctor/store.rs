@@ -6,9 +6,10 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::{Known, Node},
+    remedy::{Owner, Remedy},
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{BuilderRecord, FileFacts, Store},
     name::{HostPath, NodeName},
 };
@@ -125,6 +126,13 @@ fn builders<'a>(known: &Known<'a>) -> impl Iterator<Item = (&'a Store, &'a Build
     stores.flat_map(|store| store.builders.iter().map(move |builder| (store, builder)))
 }
 
+fn owner(store: &Store, builder: &BuilderRecord) -> Owner {
+    Owner {
+        store: store.path.clone(),
+        builder: builder.name.clone(),
+    }
+}
+
 /// Returns a place outside of a folder that buildx lists, for a file of it.
 fn aside(store: &Store, file: &HostPath) -> HostPath {
     let name = format!("broken-{}", file.file_name());
@@ -155,7 +163,9 @@ fn unreadable_record(known: &Known<'_>) -> Vec<Case> {
             } else {
                 "make the record again from the builder's container, which keeps its cache"
             };
-            case = case.fix(FixBy::Consent, summary).run(format!(
+            case = case
+                .with_consent(Remedy::Rebuild(owner(store, builder)), summary)
+                .run(format!(
                 "mv {} {}",
                 quoted(&builder.file.path),
                 quoted(&aside(store, &builder.file.path))
@@ -208,7 +218,7 @@ fn stray(known: &Known<'_>) -> Vec<Case> {
                     path.file_name()
                 ))
                 .seen(path.to_string())
-                .fix(FixBy::Automatic, "move it out of the folder")
+                .by_itself(Remedy::Sweep, "move it out of the folder")
                 .run(format!("mv {} {}", quoted(path), quoted(&aside(store, path))))
         })
         .collect()
@@ -229,7 +239,7 @@ fn other_name(known: &Known<'_>) -> Vec<Case> {
                         builder.name
                     ))
                     .seen(format!("{}: Name is `{inner}`", builder.file.path))
-                    .fix(FixBy::Consent, "give the file the name of the builder in it, or move it aside if it is a copy")
+                    .by_hand("give the file the name of the builder in it, or move it aside if it is a copy")
                     .run(format!(
                         "mv {} {}",
                         quoted(&builder.file.path),
@@ -256,7 +266,7 @@ fn dangling_current(known: &Known<'_>) -> Vec<Case> {
                         "Builder `{name}` is selected but does not exist; builds silently go to the context's own builder."
                     ))
                     .seen(format!("{}: Name is `{name}`, Key is `{}`", file.file.path, file.current.key))
-                    .fix(FixBy::Automatic, "select an existing builder")
+                    .by_itself(Remedy::Sweep, "select an existing builder")
                     .run("docker buildx use default"),
             )
         })
@@ -276,7 +286,7 @@ fn unreadable_current(known: &Known<'_>) -> Vec<Case> {
                         "The file that names the selected builder cannot be read: {reason}."
                     ))
                     .seen(format!("{path}: {reason}"))
-                    .fix(FixBy::Automatic, "move it aside and select a builder")
+                    .by_itself(Remedy::Sweep, "move it aside and select a builder")
                     .run(format!(
                         "mv {} {}",
                         quoted(&path),
@@ -301,7 +311,7 @@ fn dangling_default(known: &Known<'_>) -> Vec<Case> {
                     "The default `{file}` names the builder `{builder}`, which does not exist."
                 ))
                 .seen(format!("{path}: `{builder}`"))
-                .fix(FixBy::Automatic, "remove the file, keeping a copy")
+                .by_itself(Remedy::Sweep, "remove the file, keeping a copy")
                 .run(format!("rm {}", quoted(&path)))
         })
         .collect()
@@ -322,7 +332,7 @@ fn left_references(known: &Known<'_>) -> Vec<Case> {
                     folder.builder
                 ))
                 .seen(format!("{}: {} references", folder.path, folder.entries))
-                .fix(FixBy::Automatic, "remove the folder, keeping a copy")
+                .by_itself(Remedy::Sweep, "remove the folder, keeping a copy")
                 .run(format!("rm -r {}", quoted(&folder.path)))
         })
         .collect()
@@ -341,7 +351,7 @@ fn left_activity(known: &Known<'_>) -> Vec<Case> {
                     "A last-use mark of builder `{builder}`, which does not exist any more."
                 ))
                 .seen(format!("{path}: {last}"))
-                .fix(FixBy::Automatic, "remove the file")
+                .by_itself(Remedy::Sweep, "remove the file")
                 .run(format!("rm {}", quoted(&path)))
         })
         .collect()
@@ -356,7 +366,7 @@ fn unreadable_part(known: &Known<'_>) -> Vec<Case> {
                 .store(&store.path)
                 .cause(format!("`{path}` cannot be read: {reason}."))
                 .seen(format!("{path}: {reason}"))
-                .fix(FixBy::Consent, "give the file back to this account")
+                .by_hand("give the file back to this account")
                 .run(format!(
                     "sudo chown --reference={} {}",
                     quoted(&known.inventory.machine.home),
@@ -408,7 +418,7 @@ fn foreign_owner(known: &Known<'_>) -> Vec<Case> {
                 Some(reason) => case.seen(format!("reading it: {reason}")),
                 None => case,
             };
-            case.fix(FixBy::Consent, "give the file back to this account")
+            case.by_hand("give the file back to this account")
                 .run(format!("sudo chown {user} {}", quoted(&file.path)))
         })
         .collect()
@@ -423,7 +433,7 @@ fn locked(known: &Known<'_>) -> Vec<Case> {
                 .store(&store.path)
                 .cause("Another process holds buildx's lock; buildx commands wait for it.")
                 .seen(format!("{}/.lock is locked", store.path))
-                .fix(FixBy::Hand, "wait, or end the process that holds it")
+                .by_hand("wait, or end the process that holds it")
                 .run(format!("fuser -v {}", quoted(&store.path.join(".lock"))))
         })
         .collect()
@@ -445,7 +455,10 @@ fn unknown_driver(known: &Known<'_>) -> Vec<Case> {
                         builder.name
                     ))
                     .seen(format!("{}: Driver is `{driver}`", builder.file.path))
-                    .fix(FixBy::Consent, "use the buildx it was made with, or move the record aside")
+                    .with_consent(
+                        Remedy::RetireRecord(owner(store, builder)),
+                        "use the buildx it was made with, or move the record aside",
+                    )
                     .run(format!(
                         "mv {} {}",
                         quoted(&builder.file.path),
@@ -478,7 +491,7 @@ fn claimed_twice(known: &Known<'_>) -> Vec<Case> {
                     node.builder.file.path, node.builder.name
                 ));
             }
-            case.fix(FixBy::Hand, "decide whose it is, and give the other builder a node of another name; use no `docker buildx rm` before")
+            case.by_hand("decide whose it is, and give the other builder a node of another name; use no `docker buildx rm` before")
         })
         .collect()
 }

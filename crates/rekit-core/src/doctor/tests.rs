@@ -863,7 +863,7 @@ fn the_first_users_machine() {
               Context `desktop-linux` speaks to the Windows pipe `npipe:////./pipe/dockerDesktopLinuxEngine`, which does not exist on linux; its builder can only be in error.
               - /home/u/.docker/contexts/meta/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/meta.json: endpoint `npipe:////./pipe/dockerDesktopLinuxEngine`
               - no Docker Desktop answers on this machine
-              Consent: keep a copy of the context and retire it
+              Automatic: keep a copy of the context and retire it
               $ docker context export desktop-linux
               $ docker context rm -f desktop-linux
             RK201 Error builder ci
@@ -905,7 +905,7 @@ fn a_pipe_context_where_desktop_runs_is_repaired() {
               Context `desktop-linux` speaks to the Windows pipe `npipe:////./pipe/x`, which does not exist on linux; its builder can only be in error.
               - /home/u/.docker/contexts/meta/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/meta.json: endpoint `npipe:////./pipe/x`
               - Docker Desktop answers at /home/u/.docker/desktop/docker.sock
-              Consent: point the context at Desktop's socket /home/u/.docker/desktop/docker.sock
+              Automatic: point the context at Desktop's socket /home/u/.docker/desktop/docker.sock
               $ docker context update desktop-linux --docker 'host=unix:///home/u/.docker/desktop/docker.sock'
         "#]],
     );

@@ -4,9 +4,10 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::Known,
+    remedy::Remedy,
 };
 use crate::{
-    finding::{FixBy, Severity},
+    finding::Severity,
     inventory::{ConfigFile, Tool},
 };
 
@@ -104,7 +105,7 @@ fn missing(known: &Known<'_>) -> Vec<Case> {
         case.seen(format!("{}: {reason}", tool.path))
     });
     vec![
-        case.fix(FixBy::Consent, "install the plugin")
+        case.by_hand("install the plugin")
             .run("sudo apt-get install docker-buildx-plugin"),
     ]
 }
@@ -125,8 +126,8 @@ fn broken(known: &Known<'_>) -> Vec<Case> {
                         tool.name
                     ))
                     .seen(format!("{}: {reason}", tool.path))
-                    .fix(
-                        FixBy::Consent,
+                    .with_consent(
+                        hides_another(known, tool, |_| true).map(|_| copy_goes(tool)),
                         "move the file aside and install the program again",
                     )
                     .run(format!("mv {0} {0}.broken", quoted(&tool.path))),
@@ -145,6 +146,27 @@ fn numbers(version: &str) -> Vec<u64> {
         .split('.')
         .map_while(|part| part.parse().ok())
         .collect()
+}
+
+/// The oldest buildx that Compose takes.
+const COMPOSE_NEEDS: &[u64] = &[0, 17];
+
+/// Returns another copy of a program, of a version that suits, which docker would find if this one were gone.
+fn hides_another<'a>(
+    known: &Known<'a>,
+    tool: &Tool,
+    suits: impl Fn(&[u64]) -> bool,
+) -> Option<&'a Tool> {
+    let mut tools = known.inventory.tools.iter();
+    tools.find(|other| {
+        let version = other.version.known();
+        let suits = version.is_some_and(|version| suits(&numbers(version)));
+        other.name == tool.name && !other.in_force && suits
+    })
+}
+
+fn copy_goes(tool: &Tool) -> Remedy {
+    Remedy::RemoveCopy(tool.path.clone())
 }
 
 fn shadowed(known: &Known<'_>) -> Vec<Case> {
@@ -173,7 +195,7 @@ fn shadowed(known: &Known<'_>) -> Vec<Case> {
                     ))
                     .seen(format!("{}: {version}, in force", winner.path))
                     .seen(format!("{}: {hidden_version}, hidden", hidden.path))
-                    .fix(FixBy::Consent, "move the older copy aside")
+                    .with_consent(copy_goes(winner), "move the older copy aside")
                     .run(format!("mv {0} {0}.old", quoted(&winner.path))),
             )
         })
@@ -191,7 +213,7 @@ fn builder_variable(known: &Known<'_>) -> Vec<Case> {
         Case::of("environment", "BUILDX_BUILDER")
             .cause(format!("BUILDX_BUILDER is `{name}`, and no builder or context has this name; every build fails."))
             .seen(format!("environment: BUILDX_BUILDER={name}"))
-            .fix(FixBy::Hand, "unset the variable where it is set, or create a builder of that name")
+            .by_hand("unset the variable where it is set, or create a builder of that name")
             .run("unset BUILDX_BUILDER")
             .run(format!("docker buildx create --name {}", quoted(name))),
     ]
@@ -205,7 +227,7 @@ fn legacy(known: &Known<'_>) -> Vec<Case> {
         Case::of("environment", "DOCKER_BUILDKIT")
             .cause("DOCKER_BUILDKIT turns BuildKit off for `docker build`.")
             .seen("environment: DOCKER_BUILDKIT is set to a false value")
-            .fix(FixBy::Hand, "unset the variable where it is set")
+            .by_hand("unset the variable where it is set")
             .run("unset DOCKER_BUILDKIT"),
     ]
 }
@@ -232,7 +254,7 @@ fn too_old_for_compose(known: &Known<'_>) -> Vec<Case> {
         return Vec::new();
     };
     let own = numbers(version);
-    if own.is_empty() || own >= vec![0, 17] || numbers(by) < vec![2, 37] {
+    if own.is_empty() || own.as_slice() >= COMPOSE_NEEDS || numbers(by) < vec![2, 37] {
         return Vec::new();
     }
     vec![
@@ -240,7 +262,10 @@ fn too_old_for_compose(known: &Known<'_>) -> Vec<Case> {
             .cause(format!("Compose {by} needs buildx 0.17 or later and finds {version}: `docker compose build` fails."))
             .seen(format!("{}: {version}, in force", buildx.path))
             .seen(format!("{}: {by}", compose.path))
-            .fix(FixBy::Consent, "move the old copy aside, or install a newer buildx")
+            .with_consent(
+                hides_another(known, buildx, |version| version >= COMPOSE_NEEDS).map(|_| copy_goes(buildx)),
+                "move the old copy aside, or install a newer buildx",
+            )
             .run(format!("mv {0} {0}.old", quoted(&buildx.path))),
     ]
 }
@@ -268,7 +293,7 @@ fn api_version(known: &Known<'_>) -> Vec<Case> {
                 .cause(format!("DOCKER_API_VERSION is {pinned}, the engine speaks {range}: every docker command fails."))
                 .seen(format!("environment: DOCKER_API_VERSION={pinned}"))
                 .seen(format!("engine {}: API {range}", engine.version))
-                .fix(FixBy::Hand, "unset the variable where it is set")
+                .by_hand("unset the variable where it is set")
                 .run("unset DOCKER_API_VERSION")
         })
         .collect()
@@ -297,7 +322,7 @@ fn profile_names_no_builder(known: &Known<'_>) -> Vec<Case> {
                 "`{}` sets BUILDX_BUILDER to `{value}`, and no builder or context has this name; builds of a shell that reads it fail.",
                 file.file.path
             ))
-            .fix(FixBy::Hand, "remove the line, or create a builder of that name")
+            .by_hand("remove the line, or create a builder of that name")
             .run(format!("docker buildx create --name {}", quoted(value)))
         })
         .collect()
@@ -311,7 +336,7 @@ fn profile_forces_legacy(known: &Known<'_>) -> Vec<Case> {
                 "`{}` turns BuildKit off for `docker build`.",
                 file.file.path
             ))
-            .fix(FixBy::Hand, "remove the line")
+            .by_hand("remove the line")
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Daemon, FileFacts};
+use super::{Daemon, FileFacts, Machine};
 use crate::{
     fact::Fact,
     name::{ContainerId, ContainerName, HostId, HostPath, VolumeName},
@@ -169,6 +169,14 @@ pub struct ContextEntry {
     pub state: Fact<ContextState>,
     /// Whether it is in force now.
     pub current: bool,
+}
+
+impl ContextEntry {
+    /// Returns whether its folder is Windows's own: what WSL cannot use, Windows may need.
+    pub fn is_of_windows(&self, machine: &Machine) -> bool {
+        let path = self.file.as_ref().map(|file| file.path.as_str());
+        machine.wsl && path.is_some_and(|path| path.starts_with("/mnt/"))
+    }
 }
 
 /// What a context says.

@@ -5,9 +5,10 @@ use super::{
     standalone::{Found, REMOTE_DRIVER},
 };
 use crate::{
+    doctor::Change,
     draft::{Patience, place, volume_place},
     goal::{self, DEFAULT_BUILDER, DEFAULT_IMAGE},
-    inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, Record},
+    inventory::{BuilderRecord, ConfigVerdict, Host, Inventory, NodeRecord, PlaceKind, Record},
     name::{BuilderName, HostId, HostPath, ImageRef, NodeName, Platform},
     record::{NodeEdit, NodeSettings, RecordEdit},
     step::{Action, BootState, Claim, DaemonPlace, FileState, NodePlace, VolumePlace},
@@ -61,7 +62,7 @@ impl Reinstall<'_> {
     }
 
     /// Renews a builder whose record is readable.
-    fn renew(&mut self, builder: &BuilderRecord, record: &Record) -> bool {
+    pub(super) fn renew(&mut self, builder: &BuilderRecord, record: &Record) -> bool {
         let chosen = match self.choose_nodes(builder, record) {
             Ok(chosen) => chosen,
             Err(builds) => return builds,
@@ -87,9 +88,17 @@ impl Reinstall<'_> {
         nodes: u64,
     ) -> Option<Renewal> {
         let host = node.host.clone()?;
-        let drop_config = self.drops_config(builder, node);
+        let change = self.changes.get(&builder.name).cloned();
+        let mend_config = self.mends_config(builder, node) || change.is_some();
+        let Change {
+            options,
+            usual_flags,
+            ..
+        } = change.unwrap_or_default();
         let settings = NodeSettings {
-            drop_config,
+            mend_config,
+            options,
+            usual_flags,
             ..self.settings(&host, nodes)
         };
         let edit = NodeEdit {
@@ -101,8 +110,8 @@ impl Reinstall<'_> {
         Some(self.beside(edit, host, image_of(node), &node.name))
     }
 
-    /// Returns whether the node's buildkitd.toml is dropped, and says so.
-    fn drops_config(&mut self, builder: &BuilderRecord, node: &NodeRecord) -> bool {
+    /// Returns whether the node's buildkitd.toml is mended, and says so.
+    fn mends_config(&mut self, builder: &BuilderRecord, node: &NodeRecord) -> bool {
         let Some(ConfigVerdict::Refused { reason, line, .. }) =
             node.config.as_ref().map(|config| &config.verdict)
         else {
@@ -115,14 +124,14 @@ impl Reinstall<'_> {
         self.draft.leave_out(
             what,
             format!(
-                "no daemon takes it (line {line}: {reason}), so the new node starts without it"
+                "no daemon takes line {line} ({reason}), so that part is mended or becomes a comment; all else stays"
             ),
         );
         true
     }
 
     /// Renews a builder whose record does not parse, from the containers that bear its name; without any, the record goes.
-    fn rebuild(&mut self, builder: &BuilderRecord) -> bool {
+    pub(super) fn rebuild(&mut self, builder: &BuilderRecord) -> bool {
         let path = builder.file.path.clone();
         if let Some(why) = self.unreadable_elsewhere(&builder.name) {
             self.draft
@@ -261,7 +270,7 @@ impl Reinstall<'_> {
         kept: Vec<NodeEdit>,
     ) {
         for renewal in &mut renewals {
-            self.keep_cache(renewal);
+            self.keep_cache(builder, renewal);
         }
         let renewed = renewals.iter().map(|renewal| renewal.edit.clone());
         let edit = RecordEdit {
@@ -303,19 +312,28 @@ impl Reinstall<'_> {
         }
     }
 
-    /// Archives the state of a node while it builds, for the new node to begin with. The archive of the stopped state, later, then reads
-    /// only what changed since. Image and flags are the old node's, so that the new one can read its state.
-    fn keep_cache(&mut self, renewal: &mut Renewal) {
-        if !self.wishes.keep_cache || renewal.state.is_some() || renewal.old_volume.is_none() {
-            return;
-        }
-        let Some(node) = renewal.old.clone().filter(|_| renewal.runs) else {
-            let what = format!("the cache of node {}", renewal.edit.name);
-            let why = "only a running node is copied; start it to keep its cache";
-            self.draft.leave_out(what, why);
+    /// Archives the state of a node, while it builds if it runs, for the new node to begin with. The archive of the stopped state, later,
+    /// then reads only what changed since. Image and flags are the old node's, so that the new one can read its state.
+    fn keep_cache(&mut self, builder: &BuilderName, renewal: &mut Renewal) {
+        let change = self.changes.get(builder);
+        let is_kept = change.map_or(self.wishes.keep_cache, |change| !change.begins_empty);
+        let Some(volume) = renewal.old_volume.clone() else {
             return;
         };
-        let (archive, verified_by) = self.draft.copy_state(node);
+        if !is_kept || renewal.state.is_some() {
+            return;
+        }
+        let (archive, verified_by) = match renewal.old.clone() {
+            Some(node) if renewal.runs => self.draft.copy_state(node),
+            node => {
+                if let Some(node) = &node {
+                    let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
+                    self.draft.drain_and_stop(node, patience);
+                }
+                let container = node.map(|node| node.container);
+                self.draft.archive_state(volume, container)
+            }
+        };
         renewal.state = Some(BootState::Copied {
             archive,
             verified_by,
@@ -463,14 +481,14 @@ impl Reinstall<'_> {
 
     /// Returns the settings of a node on a host.
     fn settings(&mut self, host: &HostId, nodes: u64) -> NodeSettings {
-        let on_host = |place: &&crate::inventory::CachePlace| place.host.as_ref() == Some(host);
-        let free = self
-            .ground
-            .inventory
-            .caches
-            .iter()
-            .find(on_host)
-            .and_then(|place| place.free_bytes.known().copied());
+        let caches = self.ground.inventory.caches.iter();
+        let mut on_host = caches.filter(|place| place.host.as_ref() == Some(host));
+        // New volumes lie where the engine keeps its own cache; an old one may be bound to another disk.
+        let place = on_host
+            .clone()
+            .find(|place| place.kind == PlaceKind::Embedded)
+            .or_else(|| on_host.next());
+        let free = place.and_then(|place| place.free_bytes.known().copied());
         let mut choices = Vec::new();
         let settings = goal::settings(&self.goal.cache, free, nodes, &mut choices);
         for choice in choices {

@@ -57,9 +57,9 @@ pub fn clean(
 }
 
 /// What a node leaves on its host.
-struct Remains {
-    node: Option<NodePlace>,
-    volume: Option<VolumePlace>,
+pub(super) struct Remains {
+    pub(super) node: Option<NodePlace>,
+    pub(super) volume: Option<VolumePlace>,
 }
 
 impl Reinstall<'_> {
@@ -123,7 +123,7 @@ impl Reinstall<'_> {
         Ok(nodes)
     }
 
-    fn remains(&self, host: &HostId, node: &NodeName) -> Remains {
+    pub(super) fn remains(&self, host: &HostId, node: &NodeName) -> Remains {
         let container = self
             .ground
             .container(host, &node.container())
@@ -140,7 +140,7 @@ impl Reinstall<'_> {
         }
     }
 
-    fn remove_node(&mut self, builder: Option<&BuilderName>, remains: Remains) {
+    pub(super) fn remove_node(&mut self, builder: Option<&BuilderName>, remains: Remains) {
         if let Some(node) = &remains.node {
             let patience = Patience::of(&self.goal.drain, self.wishes.cut_running_builds);
             self.draft.drain_and_stop(node, patience);

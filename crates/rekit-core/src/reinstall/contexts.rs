@@ -12,8 +12,14 @@ const DESKTOP_CONTEXT: &str = "desktop-linux";
 
 impl Reinstall<'_> {
     pub(super) fn mend_contexts(&mut self) {
-        let contexts = &self.ground.inventory.contexts;
-        for context in contexts {
+        self.mend_some_contexts(|_| true);
+        self.mend_current_context();
+    }
+
+    /// The same for some contexts.
+    pub(super) fn mend_some_contexts(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        let contexts = self.ground.inventory.contexts.iter();
+        for context in contexts.filter(|context| is_wanted(&context.name)) {
             let Some(file) = &context.file else { continue };
             let unusable = match &context.state {
                 crate::fact::Fact::Known(state) => state.unusable.clone(),
@@ -22,6 +28,14 @@ impl Reinstall<'_> {
                 }
             };
             let Some(reason) = unusable else { continue };
+            if context.is_of_windows(&self.ground.inventory.machine) {
+                let why = format!(
+                    "{reason}; its folder is Windows's own, which needs it: give WSL its own DOCKER_CONFIG"
+                );
+                self.draft
+                    .leave_out(format!("context {}", context.name), why);
+                continue;
+            }
             match self.desktop_socket() {
                 Some(socket)
                     if context.name == DESKTOP_CONTEXT && context.state.known().is_some() =>
@@ -31,7 +45,6 @@ impl Reinstall<'_> {
                 _ => self.retire_context(context, &file.path, &reason),
             }
         }
-        self.mend_current_context();
     }
 
     /// Returns a socket of Desktop that answers.
@@ -108,7 +121,7 @@ impl Reinstall<'_> {
     }
 
     /// Takes `currentContext` out of config.json where it names a context that is not there or goes.
-    fn mend_current_context(&mut self) {
+    pub(super) fn mend_current_context(&mut self) {
         let inventory = self.ground.inventory;
         if inventory.selection.context_from != "config.json" {
             return;

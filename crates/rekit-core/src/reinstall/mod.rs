@@ -6,6 +6,7 @@ mod clean;
 mod contexts;
 mod judged;
 mod leftovers;
+mod mend;
 mod nodes;
 mod pieces;
 mod remnants;
@@ -14,18 +15,22 @@ mod standalone;
 
 pub use builders::claims;
 pub use clean::clean;
-pub use pieces::{fix, install};
+pub use mend::{Consent, fix};
+pub use pieces::install;
 pub use remnants::paths_of_interest;
 pub use restore::{Restore, restore};
 pub(crate) use standalone::{archive_state_folder, platforms_on, prove_daemon, running_on};
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     config::files,
     criteria::Yardstick,
+    doctor::Change,
     draft::{Draft, Ground},
     goal::{self, Goal},
     inventory::{ConfigKind, Store},
-    name::{BuilderName, HostId, ImageRef, Platform, VolumeName},
+    name::{BuilderName, HostId, HostPath, ImageRef, Platform, VolumeName},
     plan::{Plan, Purpose},
     step::{Action, Claim, NodePlace, StateSource, VolumePlace},
 };
@@ -98,6 +103,10 @@ struct Reinstall<'a> {
     judged: Option<Yardstick>,
     /// The builders with their present daemons, in the order of `claims`.
     present: Vec<Claim>,
+    /// What is different about the fresh nodes of some builders.
+    changes: BTreeMap<BuilderName, Change>,
+    /// Builders whose records go.
+    departed: BTreeSet<String>,
 }
 
 /// Plans a reinstall.
@@ -140,7 +149,8 @@ impl<'a> Reinstall<'a> {
         }
         nodes::check_names(store, &wishes.without_nodes)?;
         let mut hosts = ground.inventory.hosts.iter();
-        if !hosts.any(|host| host.engine.known().is_some()) {
+        // Files are mended without any engine; a dead one may be what is wrong with them.
+        if purpose != Purpose::Fix && !hosts.any(|host| host.engine.known().is_some()) {
             return Err(NoPlan::NoEngine);
         }
         let mut draft = Draft::new(ground, purpose, ground.highest_generation + 1);
@@ -156,6 +166,8 @@ impl<'a> Reinstall<'a> {
             claims: Vec::new(),
             judged: None,
             present: Vec::new(),
+            changes: BTreeMap::new(),
+            departed: BTreeSet::new(),
         })
     }
 }
@@ -201,8 +213,14 @@ impl Reinstall<'_> {
 
     /// Removes configuration that no daemon takes; it is in the archive and in the undo.
     fn retire_configuration(&mut self) {
+        self.retire_files(|_| true);
+    }
+
+    /// The same for some files.
+    fn retire_files(&mut self, is_wanted: impl Fn(&HostPath) -> bool) {
         use crate::inventory::ConfigVerdict;
-        for config in &self.ground.inventory.files {
+        let files = self.ground.inventory.files.iter();
+        for config in files.filter(|config| is_wanted(&config.file.path)) {
             let kind = matches!(
                 config.kind,
                 ConfigKind::Buildkitd | ConfigKind::BuildxDefault

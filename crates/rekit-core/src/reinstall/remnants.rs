@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Reinstall;
 use crate::{
+    doctor::{Remedy, mendable},
     draft::volume_place,
     fact::Fact,
     inventory::{HostVolume, Inventory, LeftoverKind, Store},
@@ -31,6 +32,15 @@ pub fn paths_of_interest(inventory: &Inventory) -> Vec<HostPath> {
             .iter()
             .filter(|leftover| leftover.kind == LeftoverKind::File)
             .map(|leftover| leftover.path.clone()),
+    );
+    let remedies = mendable(inventory).into_iter();
+    paths.extend(
+        remedies
+            .flat_map(|found| found.remedies)
+            .filter_map(|remedy| match remedy {
+                Remedy::RemoveCopy(path) => Some(path),
+                _ => None,
+            }),
     );
     for store in &inventory.stores {
         paths.push(store.path.join("current"));
@@ -265,10 +275,10 @@ impl Reinstall<'_> {
 
     /// Returns whether a builder of this name is left as it is.
     pub(super) fn leads_somewhere(&self, name: &str) -> bool {
-        self.store
-            .builders
-            .iter()
-            .any(|builder| builder.name.as_str() == name && builder.record.known().is_some())
+        let mut builders = self.store.builders.iter();
+        !self.departed.contains(name)
+            && builders
+                .any(|builder| builder.name.as_str() == name && builder.record.known().is_some())
     }
 }
 

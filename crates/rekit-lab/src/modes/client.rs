@@ -31,9 +31,21 @@ pub(super) fn plugin_missing(lab: &Lab) -> Result<()> {
     emptied(lab).map(drop)
 }
 
-/// A download that got an error page.
+/// Returns a place for a plugin that docker looks at before the one where the good copy lies.
+fn before(lab: &Lab) -> Result<PathBuf> {
+    let folder = lab.home().join("plugins");
+    fs::create_dir_all(&folder)?;
+    set_in_config(
+        lab,
+        "cliPluginsExtraDirs",
+        json!([folder.display().to_string()]),
+    )?;
+    Ok(folder.join("docker-buildx"))
+}
+
+/// A download that got an error page; it hides the copy that works.
 pub(super) fn plugin_is_a_page(lab: &Lab) -> Result<()> {
-    let plugin = emptied(lab)?;
+    let plugin = before(lab)?;
     fs::write(&plugin, "<html><body>404 Not Found</body></html>\n")?;
     executable(&plugin)
 }
@@ -69,10 +81,10 @@ pub(super) fn plugin_dangling_link(lab: &Lab) -> Result<()> {
     )?)
 }
 
-/// An old copy in the home, which tells its version as old copies do; all else is done by the real one.
+/// An old copy that hides a newer one and tells its version as old copies do; all else is done by the real one.
 pub(super) fn old_plugin(lab: &Lab) -> Result<()> {
-    let plugin = emptied(lab)?;
-    let real = lab.root().join("buildx");
+    let plugin = before(lab)?;
+    let real = lab.home().join(".docker/cli-plugins/docker-buildx");
     let metadata = json!({"SchemaVersion": "0.1.0", "Vendor": "Docker Inc.", "Version": "v0.12.0", "ShortDescription": "Docker Buildx"});
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = docker-cli-plugin-metadata ] && echo '{metadata}' && exit\nexec '{}' \"$@\"\n",

@@ -123,7 +123,7 @@ fn summary(diagnosis: &Diagnosis, style: &Style) -> String {
         counted(warnings, "warning")
     );
     format!(
-        "{}{notes_told}. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs no new node, `rekit reinstall` all that rekit can.\n",
+        "{}{notes_told}. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs nobody's consent, `--fix --consent CODE` more, `rekit reinstall` all that rekit can.\n",
         style.paint(tone, &words)
     )
 }
@@ -207,7 +207,7 @@ mod tests {
                    fix:  make the refused part a comment (rekit asks before)
                          $ docker logs x
 
-                1 error, 1 warning; 1 note. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs no new node, `rekit reinstall` all that rekit can.
+                1 error, 1 warning; 1 note. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs nobody's consent, `--fix --consent CODE` more, `rekit reinstall` all that rekit can.
             "#]],
         );
     }
@@ -229,7 +229,7 @@ mod tests {
                 ␛[1m   fix:␛[0m  make the refused part a comment (rekit asks before)
                          $ docker logs x
 
-                ␛[1;31m1 error, 0 warnings␛[0m. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs no new node, `rekit reinstall` all that rekit can.
+                ␛[1;31m1 error, 0 warnings␛[0m. `rekit explain CODE` says more, `rekit doctor --fix` mends what needs nobody's consent, `--fix --consent CODE` more, `rekit reinstall` all that rekit can.
             "#]],
         );
     }

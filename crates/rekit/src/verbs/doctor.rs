@@ -1,20 +1,45 @@
-//! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as no new node is needed.
+//! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as a person agrees.
 
-use rekit_core::{doctor::examine, finding::Diagnosis};
+use rekit_core::{
+    doctor::{examine, explain},
+    finding::Diagnosis,
+    reinstall::Consent,
+};
 
 use super::plan;
 use crate::{call::Call, exit::Exit, failure::Failure, goal_file, ui};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Mend what needs no new node, by a plan that is shown and asked about first
+    /// Mend what needs nobody's consent, by a plan that is shown and asked about first
     #[arg(long)]
     fix: bool,
+    /// Mend these findings too, which cost a container, a record or a file of yours; `all`: every warning and error
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "fix")]
+    consent: Vec<String>,
+}
+
+impl Arguments {
+    /// Returns what a person agreed to; a code that no check has is wrong use.
+    fn agreed(&self) -> Result<Consent, Failure> {
+        if self.consent.iter().any(|code| code == "all") {
+            return Ok(Consent::Alarms);
+        }
+        if let Some(unknown) = self.consent.iter().find(|code| explain(code).is_none()) {
+            let message = format!("no finding has the code `{unknown}`");
+            return Err(Failure::new(Exit::Misuse, "unknown-code", message)
+                .then("`rekit doctor` prints the code in front of each finding"));
+        }
+        Ok(match self.consent.as_slice() {
+            [] => Consent::None,
+            codes => Consent::Codes(codes.to_vec()),
+        })
+    }
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.fix {
-        return fix(call).await;
+        return fix(call, &arguments.agreed()?).await;
     }
     let diagnosis = examine(&call.look().await?);
     call.output
@@ -24,12 +49,12 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
 }
 
 /// Mends, then looks again: what is left needs care.
-async fn fix(call: &Call<'_>) -> Result<Exit, Failure> {
+async fn fix(call: &Call<'_>, consent: &Consent) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let goal = goal_file::read(call, None)?;
     let inventory = call.look().await?;
     let session = call.silent();
-    let planned = session.plan_fix(&inventory, &goal);
+    let planned = session.plan_fix(&inventory, &goal, consent);
     let told = plan::carry_out(call, &inventory, planned).await?;
     if told.exit != Exit::Done {
         return Ok(told.exit);

@@ -6,9 +6,9 @@
 
 use crate::{
     doctor_table::{CATALOGUE, ELSEWHERE, NOT_HERE, ROWS, Row},
-    support::{Answer, Dice, bring_rekit, set_by},
+    support::{Dice, Planted, set_by},
 };
-use rekit_lab::{Lab, LabOptions, modes};
+use rekit_lab::modes;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,23 +55,28 @@ fn slugs() -> impl Iterator<Item = &'static str> {
     ROWS.iter().flat_map(|row| row.shows).map(|(slug, _)| *slug)
 }
 
-/// Plants `count` rows, each in a lab of its own, and fails where the doctor says another thing than the table.
-fn examine(buildx: &str, count: usize) {
+/// Returns `count` rows of those wanted, chosen by the seed; `MODE` names a single one.
+pub(crate) fn sample(buildx: &str, count: usize, is_wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
     let only: String = set_by("MODE", String::new());
-    let mut rows: Vec<&Row> = ROWS
-        .iter()
-        .filter(|row| only.is_empty() || row.mode == only)
-        .collect();
+    let named = |row: &&Row| only.is_empty() || row.mode == only;
+    let wanted = ROWS.iter().filter(named).filter(|row| is_wanted(row));
+    let mut rows: Vec<Row> = wanted.copied().collect();
     let mut dice =
         Dice::new(set_by("SEED", 24301) + buildx.len() as u64 * u64::from(buildx < "0.3"));
     while rows.len() > count.max(1) {
         rows.remove(usize::try_from(dice.below(rows.len() as u64)).unwrap());
     }
+    rows
+}
+
+/// Plants `count` rows, each in a lab of its own, and fails where the doctor says another thing than the table.
+fn examine(buildx: &str, count: usize) {
+    let rows = sample(buildx, count, |_| true);
     let (mut troubles, mut lines) = (Vec::new(), Vec::new());
     for row in rows {
-        let seen = Seen::of(row, buildx);
-        lines.extend(seen.lines(row));
-        troubles.extend(seen.troubles(row));
+        let seen = Seen::of(&row, buildx);
+        lines.extend(seen.lines(&row));
+        troubles.extend(seen.troubles(&row));
     }
     println!(
         "\nbuildx {buildx}\n| mode | planted as | code | named | who mends | seconds of the doctor | of all |"
@@ -97,33 +102,26 @@ struct Seen {
 impl Seen {
     fn of(row: &Row, buildx: &str) -> Self {
         let began = Instant::now();
-        let options = LabOptions {
-            buildx: buildx.to_owned(),
-            ..LabOptions::default()
-        };
-        let lab = Lab::up(options)
-            .unwrap_or_else(|error| panic!("no lab: {error:#}\nRun scripts/setup as root."));
-        bring_rekit(&lab);
-        modes::plant(&lab, row.mode).unwrap_or_else(|error| panic!("{}: {error:#}", row.mode));
-        let mut seen = Self::look(&lab, row, began);
+        let planted = Planted::new(&[*row], buildx);
+        let mut seen = Self::look(&planted, began);
         // On a machine that is busy with other tests something may not answer in time: an alarm counts if it is raised every time.
         for _ in 0..3 {
             if seen.troubles(row).is_empty() {
                 break;
             }
-            seen = Self::look(&lab, row, began);
+            seen = Self::look(&planted, began);
         }
         seen
     }
 
-    fn look(lab: &Lab, row: &Row, began: Instant) -> Self {
+    fn look(planted: &Planted, began: Instant) -> Self {
         let asked = Instant::now();
-        let findings = findings(lab, row);
+        let findings = planted.findings();
         let told = |finding: &Value| (text(&finding["code"]), text(&finding["fix"]["by"]));
         Self {
             doctor: asked.elapsed().as_secs_f64(),
             all: began.elapsed().as_secs_f64(),
-            alarms: alarms(&findings, lab.root()),
+            alarms: alarms(&findings, planted.lab.root()),
             found: findings.iter().map(told).collect(),
         }
     }
@@ -150,25 +148,6 @@ impl Seen {
             wrong.map(|(code, cause)| format!("{}: a wrong alarm {code}: {cause}", row.mode));
         missed.chain(wrong).collect()
     }
-}
-
-/// Runs the doctor as the person of this mode would.
-fn findings(lab: &Lab, row: &Row) -> Vec<Value> {
-    let mut doctor = if row.as_user {
-        lab.command_as_user("rekit")
-    } else {
-        lab.command("rekit")
-    };
-    for (name, value) in modes::named(row.mode).unwrap().variables(lab) {
-        match value {
-            Some(value) => doctor.env(name, value),
-            None => doctor.env_remove(name),
-        };
-    }
-    let answer = Answer::of(doctor.args(["doctor", "--format", "json"]));
-    assert!(matches!(answer.code, Some(0 | 3)), "{answer}");
-    let document = answer.json();
-    document["findings"].as_array().unwrap().clone()
 }
 
 /// Returns warnings and errors: code and cause. What lies in another test's lab is seen by its processes, and is its own affair.

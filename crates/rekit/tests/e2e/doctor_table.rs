@@ -123,6 +123,122 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
     ),
 ];
 
+/// What rekit names and a person mends, each with the reason.
+pub(crate) const BY_HAND: &[(&str, &str)] = &[
+    (
+        "builder-selection-split-brain",
+        "one builder for all is a choice, and both may be meant",
+    ),
+    (
+        "ide-uses-other-builder",
+        "what the builder's own settings mend is mended; which builder an editor asks is the editor's setting",
+    ),
+    (
+        "buildx-plugin-missing",
+        "a program comes from a package, and which one is the machine's own matter",
+    ),
+    (
+        "buildx-plugin-other-machine",
+        "no other copy is on the machine; a program comes from a package",
+    ),
+    (
+        "buildx-plugin-not-executable",
+        "no other copy is on the machine; a program comes from a package",
+    ),
+    (
+        "buildx-plugin-dangling-link",
+        "no other copy is on the machine; a program comes from a package",
+    ),
+    (
+        "version-skew-api",
+        "a variable of the shell that asks, which no program can change for it",
+    ),
+    (
+        "builder-env-names-missing-builder",
+        "a variable of the shell that asks, which no program can change for it",
+    ),
+    (
+        "compose-vs-builder",
+        "a variable of the shell that asks, which no program can change for it",
+    ),
+    (
+        "legacy-builder-forced",
+        "a variable of the shell that asks, which no program can change for it",
+    ),
+    (
+        "profile-names-missing-builder",
+        "a person's own profile, whose lines may belong together; the line is shown",
+    ),
+    (
+        "profile-forces-legacy-builder",
+        "a person's own profile, whose lines may belong together; the line is shown",
+    ),
+    (
+        "gc-default-filter",
+        "a rule inside the engine's release: only a newer engine has another",
+    ),
+    (
+        "root-owned-store",
+        "only root can give the files back, and the account that finds them is not root",
+    ),
+    (
+        "unreadable-directory",
+        "only root can give the folders back, and the account that finds them is not root",
+    ),
+    (
+        "binfmt-lost-after-reboot",
+        "emulators are the whole machine's; the command that registers them is shown",
+    ),
+    (
+        "daemon-settings-not-inherited",
+        "not yet: the sections for a builder's buildkitd.toml are named, not written",
+    ),
+    (
+        "corporate-ca-missing",
+        "not yet: the files for a builder's buildkitd.toml are named, not written",
+    ),
+    (
+        "proxy-only-half-set",
+        "not yet: the options for a builder are named, not set; a proxy may carry a password",
+    ),
+    (
+        "hung-daemon",
+        "a daemon that hangs may still build: only a person may decide to end it",
+    ),
+    (
+        "store-lock-stall",
+        "another program's lock, which only its end frees",
+    ),
+    (
+        "daemon-json-gc-kills-engine",
+        "an engine that does not start is mended by its administrator; the place and the text are shown",
+    ),
+    (
+        "buildkit-image-unavailable",
+        "an image that no archive holds can only be pulled",
+    ),
+    (
+        "foreign-container-under-our-name",
+        "a container of somebody else is never touched",
+    ),
+    (
+        "image-store-switch",
+        "what lies in the hidden store is for a person to fetch or to give up",
+    ),
+    (
+        "cachedb-reset",
+        "nothing is broken any more: a file that nobody reads is left",
+    ),
+    (
+        "daemon-killed-mid-build",
+        "how much memory a builder may have is the machine's owner's to say",
+    ),
+    (
+        "wsl-two-stores",
+        "which of two stores is the right one only a person knows",
+    ),
+];
+
 /// Modes of the lab that are no single fault of a machine.
 pub(crate) const ELSEWHERE: &[&str] = &["first-user", "many-records"];
 

@@ -13,6 +13,7 @@ mod bad_input;
 mod configurations;
 mod criteria;
 mod doctor;
+mod doctor_fix;
 mod doctor_healthy;
 mod doctor_table;
 mod engine_cache;

@@ -6,6 +6,7 @@ mod client;
 mod dice;
 mod gate;
 mod machine;
+mod planted;
 mod world;
 
 pub(crate) use answer::Answer;
@@ -14,4 +15,5 @@ pub(crate) use client::Seen;
 pub(crate) use dice::{Dice, set_by};
 pub(crate) use gate::{Begun, until};
 pub(crate) use machine::{Machine, bring_rekit};
+pub(crate) use planted::Planted;
 pub(crate) use world::{World, differences, remnants};
