@@ -18,6 +18,7 @@ mod store;
 mod tools;
 
 pub use check::{Check, checks, examine, explain};
+pub(crate) use disks::bounds;
 
 #[cfg(test)]
 mod tests;
