@@ -44,7 +44,7 @@ fn alternative(selectors: &[Selector]) -> String {
         return kind.to_owned();
     }
     let told: Vec<String> = selectors.iter().map(condition).collect();
-    format!("records with {}", told.join(" and "))
+    format!("records with {}", told.join(" and at once "))
 }
 
 fn condition(selector: &Selector) -> String {

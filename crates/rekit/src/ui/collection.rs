@@ -23,6 +23,9 @@ const INDENT: usize = 4;
 
 /// Returns what is told of garbage collection as text.
 pub(crate) fn collection(told: &Collections, style: &Style) -> String {
+    if told.daemons.is_empty() {
+        return "No BuildKit daemon was found on this machine: nothing collects.\n".to_owned();
+    }
     let mut text = String::new();
     for daemon in &told.daemons {
         text.push_str(&block(daemon, style));
