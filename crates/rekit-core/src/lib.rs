@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod by_hand;
 pub mod check;
+pub mod collection;
 pub mod config;
 pub mod criteria;
 pub mod difference;

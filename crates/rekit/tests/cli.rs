@@ -241,6 +241,44 @@ fn a_code_is_explained() {
 }
 
 #[test]
+fn garbage_collection_is_a_topic_of_its_own() {
+    let machine = Machine::new();
+    machine.check(
+        "explain gc",
+        &expect![[r#"
+            exit 0
+            ── stdout
+            No BuildKit daemon was found on this machine: nothing collects.
+            ── stderr
+        "#]],
+    );
+    machine.check(
+        "explain gc team",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            ── stderr
+            error: there is no builder, node, context or address `team`
+            state: nothing was changed
+             next: `rekit explain gc` tells of all that there are
+        "#]],
+    );
+    machine.check(
+        "explain RK401 team",
+        &expect![[r#"
+            exit 2
+            ── stdout
+            ── stderr
+            error: `team` is one word too many
+            state: nothing was changed
+             next: only `rekit explain gc` takes a builder behind it
+        "#]],
+    );
+    let (code, told) = machine.json("explain gc");
+    assert_eq!((code, &told["schema"]), (0, &"rekit/collections".into()));
+}
+
+#[test]
 fn a_pasted_error_is_explained() {
     let machine = Machine::new();
     machine.write(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    inventory::{CachePlace, Daemon, Disk, ImageStore, PlaceKind},
+    inventory::{CachePlace, Daemon, Disk, ImageStore, Inventory, PlaceKind},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -113,13 +113,19 @@ fn kept_at_least(daemon: &Daemon) -> Option<u64> {
     .max()
 }
 
+/// Returns, for each disk, the caches on it whose daemons are known, with the bytes that each may keep however full the disk is.
+pub(crate) fn bounds(inventory: &Inventory) -> Vec<(&Disk, Vec<(&CachePlace, u64)>)> {
+    let known = Known::of(inventory);
+    let disks = by_disk(&known).into_iter();
+    let bound = |place| Some((place, kept_at_least(keeper(&known, place)?)?));
+    disks
+        .map(|(disk, places)| (disk, places.into_iter().filter_map(bound).collect()))
+        .collect()
+}
+
 fn overcommitted(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (disk, places) in by_disk(known) {
-        let bounds: Vec<(&CachePlace, u64)> = places
-            .into_iter()
-            .filter_map(|place| Some((place, kept_at_least(keeper(known, place)?)?)))
-            .collect();
+    for (disk, bounds) in bounds(known.inventory) {
         let sum = bounds
             .iter()
             .fold(0_u64, |sum, (_, kept)| sum.saturating_add(*kept));

@@ -19,6 +19,7 @@ mod store;
 mod tools;
 
 pub use check::{Check, checks, examine, explain, mendable};
+pub(crate) use disks::bounds;
 pub use remedy::{Change, Mendable, Owner, Remedy};
 
 #[cfg(test)]

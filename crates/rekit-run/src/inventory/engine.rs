@@ -13,4 +13,4 @@ pub(super) use asked::{Asked, ask};
 pub(crate) use daemon::{active_build, cache_mount};
 pub(super) use dial::tls_material;
 pub(super) use nodes::ask_standalone;
-pub(crate) use nodes::{remote_daemon, standalone_daemon};
+pub(crate) use nodes::{remote_daemon, remote_node, standalone_daemon};

@@ -9,6 +9,7 @@ mod standalone;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rekit_core::{
+    collection::{CacheRecord, Reach},
     engine_cache::{EnginePlace, RunningContainer},
     inventory::ActiveBuild,
     name::{ArchiveId, ContainerName, Digest, HostId, HostPath, ImageRef, VolumeName},
@@ -250,6 +251,10 @@ impl ReadWorld for FakeWorld {
     async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
         let of_builder = self.mounts.keys().filter(|(at, _)| *at == place.builder);
         Ok(of_builder.map(|(_, id)| id.clone()).collect())
+    }
+
+    async fn cache_records(&self, _: &Reach) -> Answer<Vec<CacheRecord>> {
+        Ok(Vec::new())
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {

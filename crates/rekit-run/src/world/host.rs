@@ -15,7 +15,7 @@ mod tree;
 
 pub use files::{
     Entry, Kind, READ_LIMIT, ReadError, Status, disk, facts, free_bytes, is_flocked, link_target,
-    list, read, read_text, resolved, save, status,
+    list, read, read_text, resolved, save, status, unused_bytes,
 };
 pub use link::linked_text;
 pub use lock::{FolderLock, lock_folder, lock_holder, nearest_folder};

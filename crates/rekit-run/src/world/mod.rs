@@ -19,6 +19,7 @@ pub use facts::{
 };
 pub use host::{SocketState, path_of};
 use rekit_core::{
+    collection::{CacheRecord, Reach},
     engine_cache::{EnginePlace, RunningContainer},
     event::Event,
     folders::CacheFolder,
@@ -103,6 +104,8 @@ pub trait ReadWorld: ReadStandalone {
     fn builds_on(&self, engine: &EnginePlace) -> impl Future<Output = Answer<Vec<ActiveBuild>>>;
     /// Returns the ids of the records of a builder's cache mounts.
     fn mount_records(&self, place: &BuildPlace) -> impl Future<Output = Answer<Vec<String>>>;
+    /// Lists the records of a daemon's cache.
+    fn cache_records(&self, daemon: &Reach) -> impl Future<Output = Answer<Vec<CacheRecord>>>;
     /// Returns the digest of the sizes and times of an archive's files, without reading them.
     fn archive_fingerprint(&self, archive: &ArchiveId) -> impl Future<Output = Answer<Digest>>;
 }

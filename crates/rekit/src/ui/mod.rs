@@ -2,6 +2,7 @@
 
 pub(crate) mod archives;
 pub(crate) mod causes;
+pub(crate) mod collection;
 mod decisions;
 pub(crate) mod doctor;
 mod estimate;

@@ -1,4 +1,5 @@
-//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it.
+//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it; or what garbage collection will
+//! delete.
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -21,11 +22,26 @@ const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The code of a finding, for example RK401, or a file with an error or a log; without it, or with `-`, stdin is read
+    /// The code of a finding, for example RK401; or a file with an error or a log; or `gc`: what each daemon deletes next, when, and what never.
+    /// Without it, or with `-`, stdin is read
     what: Option<String>,
+    /// With `gc`: the builder, node, context or address to tell of, instead of all
+    #[arg(value_name = "BUILDER")]
+    of: Option<String>,
 }
 
+/// The topic that is no code and no file. A file of this name is `./gc`.
+const COLLECTION: &str = "gc";
+
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    if arguments.what.as_deref() == Some(COLLECTION) {
+        return tell_collection(call, arguments.of.as_deref()).await;
+    }
+    if let Some(of) = &arguments.of {
+        let message = format!("`{of}` is one word too many");
+        return Err(Failure::new(Exit::Misuse, "usage", message)
+            .then("only `rekit explain gc` takes a builder behind it"));
+    }
     let text = match arguments.what.as_deref() {
         Some(code) if is_code(code) => return tell_check(call, code),
         Some(path) if path != "-" => {
@@ -56,6 +72,23 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     } else {
         Exit::Done
     })
+}
+
+async fn tell_collection(call: &Call<'_>, of: Option<&str>) -> Result<Exit, Failure> {
+    let inventory = call.look().await?;
+    let session = call.silent();
+    let told = call
+        .looking(Box::pin(session.collections(&inventory, of)))
+        .await?;
+    let told = told.ok_or_else(|| {
+        let name = of.unwrap_or_default();
+        let message = format!("there is no builder, node, context or address `{name}`");
+        Failure::new(Exit::Misuse, "unknown-builder", message)
+            .then("`rekit explain gc` tells of all that there are")
+    })?;
+    call.output
+        .give(&told, |style| ui::collection::collection(&told, style));
+    Ok(Exit::Done)
 }
 
 /// Whether a word has the shape of a finding's code.

@@ -191,11 +191,16 @@ fn tls_of(address: &NodeAddress) -> Option<TlsFiles> {
 
 /// Returns the way to the daemon of a builder of the remote driver with one node.
 pub(crate) fn remote_daemon(store: &Path, builder: &str) -> Result<Address, String> {
+    remote_node(store, builder, 0)
+}
+
+/// Returns the way to a node of a builder of the remote driver, by its place in the builder's record.
+pub(crate) fn remote_node(store: &Path, builder: &str, node: usize) -> Result<Address, String> {
     let read = store::store(store);
     let builders = read.store.builders.iter().zip(&read.addresses);
     let found = builders
         .filter(|(found, _)| found.name.as_str() == builder)
-        .find_map(|(_, addresses)| addresses.first());
+        .find_map(|(_, addresses)| addresses.get(node));
     let address = found.ok_or_else(|| format!("there is no builder `{builder}` any more"))?;
     address_of(&address.endpoint, tls_of(address).as_ref())
 }

@@ -264,6 +264,12 @@ pub fn free_bytes(path: &Path) -> Result<u64, ReadError> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// Returns the bytes that nobody uses on the disk under a path, those kept for root included.
+pub fn unused_bytes(path: &Path) -> Result<u64, ReadError> {
+    let disk = rustix::fs::statvfs(path).map_err(|errno| ReadError::System(errno.into()))?;
+    Ok(disk.f_bfree.saturating_mul(disk.f_frsize))
+}
+
 /// Returns the disk under a path.
 pub fn disk(path: &Path) -> Result<Disk, ReadError> {
     let system = |errno: rustix::io::Errno| ReadError::System(errno.into());

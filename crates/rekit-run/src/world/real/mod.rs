@@ -24,6 +24,7 @@ mod mounts;
 mod namespace;
 mod node;
 mod proof;
+mod records;
 mod rehearsal;
 mod script;
 mod standalone;
@@ -38,6 +39,7 @@ use std::{
 
 use rekit_buildkit::Engine;
 use rekit_core::{
+    collection::{CacheRecord, Reach},
     config::files::ArchivedFile,
     engine_cache::{EnginePlace, RunningContainer},
     event::Event,
@@ -212,6 +214,10 @@ impl ReadWorld for RealWorld<'_> {
 
     async fn mount_records(&self, place: &BuildPlace) -> Answer<Vec<String>> {
         mounts::records(self, place).await
+    }
+
+    async fn cache_records(&self, daemon: &Reach) -> Answer<Vec<CacheRecord>> {
+        records::of(self, daemon).await
     }
 
     async fn archive_fingerprint(&self, archive: &ArchiveId) -> Answer<Digest> {
