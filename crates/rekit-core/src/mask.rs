@@ -192,7 +192,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Returns whether a value can only be a path.
-fn is_plain_path(value: &str) -> bool {
+pub(crate) fn is_plain_path(value: &str) -> bool {
     let is_rooted = ["/", "~/", "./", "../"]
         .iter()
         .any(|root| value.starts_with(root));

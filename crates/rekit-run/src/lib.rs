@@ -1,6 +1,7 @@
 //! Looks at the world and changes it: inventory, executor, journal, steps. The only crate that does either.
 
 pub mod archives;
+pub mod bundle;
 pub mod engine_cache;
 pub mod estimate;
 pub mod exchange;

@@ -1,5 +1,9 @@
 //! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as no new node is needed.
 
+mod bundle;
+
+use std::path::PathBuf;
+
 use rekit_core::{doctor::examine, finding::Diagnosis};
 
 use super::plan;
@@ -10,9 +14,15 @@ pub(crate) struct Arguments {
     /// Mend what needs no new node, by a plan that is shown and asked about first
     #[arg(long)]
     fix: bool,
+    /// Put all that a helper needs into one new tar, secrets hidden; `-` writes it to stdout. Changes nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    bundle: Option<PathBuf>,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    if let Some(file) = &arguments.bundle {
+        return bundle::run(call, file).await;
+    }
     if arguments.fix {
         return fix(call).await;
     }
