@@ -32,7 +32,7 @@ pub enum Kind {
 /// Returns a foreign file as it may be shown.
 pub(super) fn masked(kind: Kind, content: &[u8]) -> String {
     let text = String::from_utf8_lossy(content);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.trim_start_matches('\u{feff}');
     match kind {
         Kind::Document | Kind::Json | Kind::Record => json(kind, text),
         Kind::Toml => toml(text),

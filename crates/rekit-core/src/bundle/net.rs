@@ -1,7 +1,7 @@
 //! The last net: secrets in any text, found by their shape and by the names that stand before them.
 //!
-//! Invariants: what is hidden is replaced whole by [`MASK`]; a text that went through comes out of a second time as it went in. Every rule
-//! reads the text a bounded number of times.
+//! Invariants: what is hidden is replaced whole by [`MASK`]; neither length nor prefix of a secret survives. Every rule reads the text a
+//! bounded number of times.
 
 use std::ops::Range;
 

@@ -59,6 +59,14 @@ fn write(path: &Path, text: &str) {
 /// Plants a secret wherever people have them.
 fn plant(machine: &Machine) -> Secrets {
     let mut secrets = Secrets::default();
+    plant_in_configurations(machine, &mut secrets);
+    plant_in_a_record(&machine.record("team"), &mut secrets);
+    plant_in_a_context(&machine.lab.home(), &mut secrets);
+    plant_around(&machine.lab.home(), &mut secrets);
+    secrets
+}
+
+fn plant_in_configurations(machine: &Machine, secrets: &mut Secrets) {
     let home = machine.lab.home();
     change(&home.join(".docker/config.json"), |config| {
         let login = base64(&format!("user:{}", secrets.new_one()));
@@ -73,7 +81,10 @@ fn plant(machine: &Machine) -> Secrets {
         config["proxies"] = json!({ "http-proxy": proxy });
         config["log-opts"] = json!({ "splunk-token": secrets.new_one(), "max-size": "10m" });
     });
-    change(&machine.record("team"), |record| {
+}
+
+fn plant_in_a_record(record: &Path, secrets: &mut Secrets) {
+    change(record, |record| {
         let node = &mut record["Nodes"][0];
         node["DriverOpts"]["env.DEPLOY"] = json!(secrets.new_one());
         let key = format!(
@@ -88,6 +99,9 @@ fn plant(machine: &Machine) -> Secrets {
         );
         node["Files"]["buildkitd.toml"] = json!(base64(&toml));
     });
+}
+
+fn plant_in_a_context(home: &Path, secrets: &mut Secrets) {
     let context = Digest::of(b"far").to_string();
     let contexts = home.join(".docker/contexts");
     let host = format!("tcp://user:{}@far.example:2376", secrets.new_one());
@@ -100,6 +114,9 @@ fn plant(machine: &Machine) -> Secrets {
         &contexts.join("tls").join(&context).join("docker/key.pem"),
         &secrets.new_one(),
     );
+}
+
+fn plant_around(home: &Path, secrets: &mut Secrets) {
     let unit = format!(
         "[Service]\nEnvironment=\"DEPLOY={}\"\nExecStart=/usr/bin/buildkitd --debug\n",
         secrets.new_one()
@@ -135,7 +152,6 @@ fn plant(machine: &Machine) -> Secrets {
             secrets.new_one()
         ),
     );
-    secrets
 }
 
 /// Lists the files below a folder.
