@@ -1,6 +1,7 @@
 //! The nouns and decisions of rekit. No I/O: no files, network, clock, randomness or environment.
 
 pub mod backup;
+pub mod bundle;
 pub mod by_hand;
 pub mod check;
 pub mod collection;

@@ -168,9 +168,9 @@ fn mask_word(word: &str) -> (String, bool) {
 fn mask_urls(word: &str) -> String {
     match word.find("://") {
         Some(at) => {
-            let start = word[..at]
-                .rfind(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c))
-                .map_or(0, |before| before + 1);
+            let before = word[..at]
+                .trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+-.".contains(c));
+            let start = before.len();
             format!("{}{}", &word[..start], url(&word[start..]))
         }
         None => word.to_owned(),
@@ -192,7 +192,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Returns whether a value can only be a path.
-fn is_plain_path(value: &str) -> bool {
+pub(crate) fn is_plain_path(value: &str) -> bool {
     let is_rooted = ["/", "~/", "./", "../"]
         .iter()
         .any(|root| value.starts_with(root));
@@ -267,6 +267,11 @@ mod tests {
         ] {
             assert_eq!(value(name, PLANTED), MASK, "{name}");
         }
+    }
+
+    #[test]
+    fn a_url_behind_a_sign_of_several_bytes_is_masked() {
+        assert_eq!(text("“http://u:p@h/x”"), "“http://***@h/x”");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use expect_test::{ExpectFile, expect_file};
 use rekit_core::{
-    collection::Collections, finding::Diagnosis, inventory::Inventory, rehearsal::Rehearsal,
-    symptom::Causes,
+    bundle::Contents, collection::Collections, finding::Diagnosis, inventory::Inventory,
+    rehearsal::Rehearsal, symptom::Causes,
 };
 
 fn check(schema: &schemars::Schema, file: &ExpectFile) {
@@ -47,5 +47,13 @@ fn of_the_collections() {
     check(
         &schemars::schema_for!(Collections),
         &expect_file!["../../../docs/schemas/collections.schema.json"],
+    );
+}
+
+#[test]
+fn of_a_bundles_contents() {
+    check(
+        &schemars::schema_for!(Contents),
+        &expect_file!["../../../docs/schemas/bundle.schema.json"],
     );
 }

@@ -1,6 +1,7 @@
 //! Looks at the world and changes it: inventory, executor, journal, steps. The only crate that does either.
 
 pub mod archives;
+pub mod bundle;
 mod collection;
 pub mod engine_cache;
 pub mod estimate;

@@ -146,6 +146,10 @@ impl ReadWorld for FakeWorld {
         Ok(ForeignBytes::new(text.unwrap_or_default().into_bytes()))
     }
 
+    async fn last_lines(&self, _host: &HostId, name: &ContainerName) -> Answer<ForeignBytes> {
+        Ok(ForeignBytes::new(format!("{name} speaks").into_bytes()))
+    }
+
     async fn volume(&self, host: &HostId, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
         Ok(self
             .volumes

@@ -49,6 +49,12 @@ pub trait ReadWorld: ReadStandalone {
         host: &HostId,
         name: &ContainerName,
     ) -> impl Future<Output = Answer<ForeignBytes>>;
+    /// Returns the last lines of a container's log.
+    fn last_lines(
+        &self,
+        host: &HostId,
+        name: &ContainerName,
+    ) -> impl Future<Output = Answer<ForeignBytes>>;
     /// Returns a volume, `None` if there is none of this name.
     fn volume(
         &self,

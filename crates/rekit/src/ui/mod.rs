@@ -1,6 +1,7 @@
 //! What people see: pure functions from facts to text, and the progress of a run. Data goes to stdout by the verbs that call them.
 
 pub(crate) mod archives;
+pub(crate) mod bundle;
 pub(crate) mod causes;
 pub(crate) mod collection;
 mod decisions;

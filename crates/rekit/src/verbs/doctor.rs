@@ -1,5 +1,9 @@
 //! `rekit doctor`: what is wrong, why, and how to mend it; with `--fix` it is mended, as far as a person agrees.
 
+mod bundle;
+
+use std::path::PathBuf;
+
 use rekit_core::{
     doctor::{examine, explain},
     finding::Diagnosis,
@@ -17,6 +21,9 @@ pub(crate) struct Arguments {
     /// Mend these findings too, which cost a container, a record or a file of yours; `all`: every warning and error
     #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "fix")]
     consent: Vec<String>,
+    /// Put all that a helper needs into one new tar, secrets hidden; `-` writes it to stdout. Changes nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    bundle: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -38,6 +45,9 @@ impl Arguments {
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    if let Some(file) = &arguments.bundle {
+        return bundle::run(call, file).await;
+    }
     if arguments.fix {
         return fix(call, &arguments.agreed()?).await;
     }

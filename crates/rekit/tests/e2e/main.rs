@@ -10,6 +10,7 @@
 
 mod archives;
 mod bad_input;
+mod bundle;
 mod collection;
 mod configurations;
 mod criteria;

@@ -79,6 +79,18 @@ pub(super) async fn describe_container(
     Ok(ForeignBytes::new(raw.to_string().into_bytes()))
 }
 
+/// Returns the last 200 lines of a container's log, of both its streams: what it said goes wrong on the one, what it answered on the other.
+pub(super) async fn last_lines(engine: &Engine, name: &ContainerName) -> Answer<ForeignBytes> {
+    let what = format!("the log of container `{name}` cannot be read");
+    let logs = engine.container_logs(name.as_str(), 200, 512 << 10).await;
+    let logs = logs.map_err(failed(what))?;
+    let mut lines = [logs.stderr, logs.stdout].concat();
+    if logs.cut {
+        lines.extend_from_slice(b"\n(cut here: the lines are very long)\n");
+    }
+    Ok(ForeignBytes::new(lines))
+}
+
 pub(super) async fn volume(engine: &Engine, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
     let what = format!("volume `{name}` cannot be looked at");
     let volume = found(engine.volume_inspect(name.as_str()).await, what)?;

@@ -141,6 +141,10 @@ impl ReadWorld for RealWorld<'_> {
         engine::describe_container(&self.engine(host).await?, name).await
     }
 
+    async fn last_lines(&self, host: &HostId, name: &ContainerName) -> Answer<ForeignBytes> {
+        engine::last_lines(&self.engine(host).await?, name).await
+    }
+
     async fn volume(&self, host: &HostId, name: &VolumeName) -> Answer<Option<VolumeFacts>> {
         engine::volume(&self.engine(host).await?, name).await
     }
