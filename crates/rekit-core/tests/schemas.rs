@@ -1,7 +1,10 @@
 //! The published JSON schemas are those of the types. `UPDATE_EXPECT=1 cargo test -p rekit-core --test schemas` writes them anew.
 
 use expect_test::{ExpectFile, expect_file};
-use rekit_core::{finding::Diagnosis, inventory::Inventory, rehearsal::Rehearsal, symptom::Causes};
+use rekit_core::{
+    finding::Diagnosis, front_ends::FrontEnds, inventory::Inventory, rehearsal::Rehearsal,
+    symptom::Causes,
+};
 
 fn check(schema: &schemars::Schema, file: &ExpectFile) {
     file.assert_eq(&format!("{:#}\n", schema.as_value()));
@@ -36,5 +39,13 @@ fn of_the_causes() {
     check(
         &schemars::schema_for!(Causes),
         &expect_file!["../../../docs/schemas/causes.schema.json"],
+    );
+}
+
+#[test]
+fn of_the_front_ends() {
+    check(
+        &schemars::schema_for!(FrontEnds),
+        &expect_file!["../../../docs/schemas/front-ends.schema.json"],
     );
 }

@@ -1,4 +1,6 @@
-//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it.
+//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it; and topics of their own.
+
+mod front_ends;
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -21,12 +23,19 @@ const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The code of a finding, for example RK401, or a file with an error or a log; without it, or with `-`, stdin is read
+    /// The code of a finding, for example RK401, or a file with an error or a log; without it, or with `-`, stdin is read. A topic: `front-ends`,
+    /// which builder each way to build takes
     what: Option<String>,
+    #[command(flatten)]
+    front_ends: front_ends::Wishes,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    arguments
+        .front_ends
+        .refuse_without(arguments.what.as_deref())?;
     let text = match arguments.what.as_deref() {
+        Some(front_ends::TOPIC) => return front_ends::run(call, &arguments.front_ends).await,
         Some(code) if is_code(code) => return tell_check(call, code),
         Some(path) if path != "-" => {
             let place = call.surroundings.working_folder().join(path);
