@@ -17,6 +17,7 @@ pub mod fact;
 pub mod finalize;
 pub mod finding;
 pub mod folders;
+pub mod front_ends;
 pub mod goal;
 pub mod history;
 pub mod inventory;

@@ -2,8 +2,8 @@
 
 use expect_test::{ExpectFile, expect_file};
 use rekit_core::{
-    bundle::Contents, collection::Collections, finding::Diagnosis, inventory::Inventory,
-    rehearsal::Rehearsal, symptom::Causes,
+    bundle::Contents, collection::Collections, finding::Diagnosis, front_ends::FrontEnds,
+    inventory::Inventory, rehearsal::Rehearsal, symptom::Causes,
 };
 
 fn check(schema: &schemars::Schema, file: &ExpectFile) {
@@ -55,5 +55,13 @@ fn of_a_bundles_contents() {
     check(
         &schemars::schema_for!(Contents),
         &expect_file!["../../../docs/schemas/bundle.schema.json"],
+    );
+}
+
+#[test]
+fn of_the_front_ends() {
+    check(
+        &schemars::schema_for!(FrontEnds),
+        &expect_file!["../../../docs/schemas/front-ends.schema.json"],
     );
 }

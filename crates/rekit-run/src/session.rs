@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rekit_core::{
@@ -12,6 +13,7 @@ use rekit_core::{
     event::Event,
     finalize,
     folders::{self, CacheFolder},
+    front_ends::FrontEnds,
     goal::Goal,
     history::{self, History, PastRun},
     inventory::Inventory,
@@ -32,7 +34,12 @@ use crate::{
     journal::{Home, HomeError, StoredRun},
     steps,
     store_lock::lock_store,
-    world::{ReadWorld, WorldError, clock, environment::Surroundings, path_of, real::RealWorld},
+    world::{
+        ReadWorld, WorldError, clock,
+        environment::Surroundings,
+        path_of,
+        real::{RealWorld, Tried, try_front_ends},
+    },
 };
 
 /// What a verb was called with: where it is, who listens, how it is interrupted.
@@ -437,6 +444,16 @@ impl Session<'_> {
         };
         let claims = reinstall::claims(inventory);
         Ok(self.world().validate(&store.path, &claims).await?)
+    }
+
+    /// Builds with every front end, each within `limit`, and takes away again what that leaves.
+    pub async fn try_front_ends(
+        &self,
+        inventory: &Inventory,
+        by_rule: &FrontEnds,
+        limit: Duration,
+    ) -> Result<Tried, SessionError> {
+        Ok(try_front_ends(&self.world(), inventory, by_rule, limit).await?)
     }
 
     pub(crate) fn world(&self) -> RealWorld<'_> {

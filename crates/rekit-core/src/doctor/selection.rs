@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    inventory::{BuilderRecord, ConfigKind, Record, Store},
+    front_ends::{Choice, FrontEnd, front_ends, loads_by_itself},
+    inventory::{BuilderRecord, Record, Store},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -55,12 +56,7 @@ fn not_loaded(known: &Known<'_>) -> Vec<Case> {
     let Some((store, builder, record)) = selected(known) else {
         return Vec::new();
     };
-    let loads = |value: &String| matches!(value.as_str(), "true" | "1" | "t" | "T" | "TRUE");
-    let all_load = record
-        .nodes
-        .iter()
-        .all(|node| node.driver_opts.get("default-load").is_some_and(loads));
-    if record.driver == "docker" || record.nodes.is_empty() || all_load {
+    if record.nodes.is_empty() || loads_by_itself(record) {
         return Vec::new();
     }
     vec![
@@ -100,13 +96,19 @@ fn split(known: &Known<'_>) -> Vec<Case> {
     let Some((store, builder, _)) = selected(known) else {
         return Vec::new();
     };
-    let aliased = known.inventory.files.iter().any(|file| {
-        file.kind == ConfigKind::Cli && file.keys.iter().any(|key| key == "aliases.builder")
-    });
-    if aliased || known.inventory.selection.builder_from == "BUILDX_BUILDER" {
+    let front_ends = front_ends(known.inventory);
+    let choice = |front_end| front_ends.row(front_end).map(|row| &row.choice);
+    let own = match choice(FrontEnd::DockerBuild) {
+        Some(Choice::Builder { engine: true, .. }) => &known.inventory.selection.context,
+        _ => return Vec::new(),
+    };
+    let follows = matches!(
+        choice(FrontEnd::BuildxBuild),
+        Some(Choice::Builder { engine: false, .. })
+    );
+    if !follows {
         return Vec::new();
     }
-    let own = &known.inventory.selection.context;
     vec![
         Case::of("builder", &builder.name)
             .store(&store.path)

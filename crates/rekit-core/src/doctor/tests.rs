@@ -80,7 +80,7 @@ fn healthy() -> Value {
             "memory_bytes": 8, "user": 1000, "home": "/home/u", "rekit_home": "/home/u/.local/state/rekit"},
         "environment": [{"name": "BUILDX_BUILDER", "value": "team"}],
         "tools": [tool("docker", "/usr/bin/docker", "28.5.2", true), tool("buildx", "/usr/libexec/docker-buildx", "v0.36.1", true)],
-        "selection": {"context": "default", "context_from": "default", "key": HOST, "builder": "team", "builder_from": "BUILDX_BUILDER"},
+        "selection": {"context": "default", "context_from": "default", "key": HOST, "builder": "team", "builder_from": "BUILDX_BUILDER", "builder_alias": null},
         "contexts": [context("default", HOST, &json!(HOST), true)],
         "hosts": [{"id": HOST, "named_by": ["default socket", "context default"], "engine": {"known": engine}}],
         "stores": [{"path": "/home/u/.docker/buildx", "locked": false,
@@ -364,8 +364,17 @@ fn front_end_twins() -> Vec<(&'static str, Changes, Changes)> {
         one("/environment/+", pinned)
     };
     let selected_by = |by: &str| one("/selection/builder_from", json!(by));
-    let aliased =
-        json!({"kind": "cli", "file": file("/c"), "keys": ["aliases.builder"], "verdict": null});
+    let unset = [
+        selected_by("current"),
+        one("/environment", json!([])),
+        one("/selection/builder_alias", Value::Null),
+    ]
+    .concat();
+    let aliased = [
+        unset.clone(),
+        one("/selection/builder_alias", json!("buildx")),
+    ]
+    .concat();
     let options = at(NODE, "driver_opts");
     vec![
         (
@@ -393,11 +402,7 @@ fn front_end_twins() -> Vec<(&'static str, Changes, Changes)> {
             ]
             .concat(),
         ),
-        (
-            "RK221",
-            selected_by("current"),
-            [selected_by("current"), one("/files/+", aliased)].concat(),
-        ),
+        ("RK221", unset, aliased),
     ]
 }
 

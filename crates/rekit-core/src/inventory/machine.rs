@@ -81,6 +81,9 @@ pub struct Selection {
     pub builder: Option<BuilderName>,
     /// What decided the builder: `BUILDX_BUILDER`, `current`, `defaults` or `context`.
     pub builder_from: String,
+    /// The plugin that `aliases.builder` of the docker CLI's config.json names.
+    #[serde(default)]
+    pub builder_alias: Option<String>,
 }
 
 /// An emulator registered with the kernel (`binfmt_misc`).

@@ -11,6 +11,8 @@ use crate::world::{environment::Surroundings, host};
 pub(super) struct CliConfig {
     /// The context to use.
     pub(super) current_context: Option<String>,
+    /// The plugin that the alias `builder` names.
+    pub(super) builder_alias: Option<String>,
     /// Further folders of plugins.
     pub(super) plugin_folders: Vec<PathBuf>,
     /// The programs that keep passwords: key and name, each name once.
@@ -48,6 +50,10 @@ pub(super) fn cli_config(surroundings: &Surroundings) -> CliConfig {
             .get("currentContext")
             .and_then(Value::as_str)
             .filter(|name| !name.is_empty())
+            .map(str::to_owned),
+        builder_alias: config
+            .pointer("/aliases/builder")
+            .and_then(Value::as_str)
             .map(str::to_owned),
         plugin_folders: config
             .get("cliPluginsExtraDirs")

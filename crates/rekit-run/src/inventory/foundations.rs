@@ -68,7 +68,7 @@ impl Foundations {
             contexts: Vec::new(),
             store_folders: Vec::new(),
             stores: Vec::new(),
-            selection: selection::selection(surroundings, context, None),
+            selection: selection::selection(surroundings, context, None, None),
             endpoints: Endpoints::default(),
             desktop: None,
             pins_api: false,
@@ -99,6 +99,7 @@ pub(super) fn foundations(surroundings: &Surroundings) -> Foundations {
     let selection = selection::selection(
         surroundings,
         context,
+        cli.builder_alias.clone(),
         stores.first().map(|read| &read.store),
     );
     Foundations {

@@ -31,7 +31,7 @@ mod references;
 mod selection;
 mod standalone;
 mod store;
-mod together;
+pub(crate) mod together;
 mod tools;
 mod units;
 

@@ -1,9 +1,10 @@
-//! Which context and builder are in force, decided as the docker CLI and buildx decide.
+//! Which context and builder are in force, decided as the docker CLI and buildx decide. The rule of the latter is the core's.
 
 use rekit_core::{
-    inventory::{Current, Selection, Store},
+    front_ends::{Chosen, current},
+    inventory::{Selection, Store},
     mask,
-    name::{BuilderName, Digest},
+    name::BuilderName,
 };
 
 use super::cli::CliConfig;
@@ -26,6 +27,7 @@ pub(super) fn context(surroundings: &Surroundings, cli: &CliConfig) -> (String, 
 pub(super) fn selection(
     surroundings: &Surroundings,
     context: (String, &'static str),
+    alias: Option<String>,
     store: Option<&Store>,
 ) -> Selection {
     let (context, context_from) = context;
@@ -41,66 +43,25 @@ pub(super) fn selection(
         key: mask::url(&key),
         builder,
         builder_from: builder_from.to_owned(),
+        builder_alias: alias,
     }
 }
 
-/// Returns the builder in force, as buildx's `Txn.Current` finds it.
+/// Returns the builder in force.
 fn builder(
     surroundings: &Surroundings,
     context: &str,
     key: &str,
     store: Option<&Store>,
 ) -> (Option<BuilderName>, &'static str) {
-    // The names of contexts stand for the contexts' own builders.
-    let own = |name: &str| name == DEFAULT_CONTEXT || name == context;
-    let named = |name: &str| {
-        (!own(name))
-            .then(|| name.to_ascii_lowercase().parse().ok())
-            .flatten()
-    };
     if let Some(name) = surroundings.variable("BUILDX_BUILDER") {
-        return (named(name), "BUILDX_BUILDER");
+        // The names of contexts stand for the contexts' own builders.
+        let is_own = name == DEFAULT_CONTEXT || name == context;
+        let named = (!is_own).then(|| name.to_ascii_lowercase().parse().ok());
+        return (named.flatten(), "BUILDX_BUILDER");
     }
-    let Some(store) = store else {
-        return (None, "context");
-    };
-    let current = store
-        .current
-        .as_ref()
-        .and_then(|current| current.known())
-        .map(|file| &file.current)
-        .filter(|current| !current.name.is_empty());
-    if let Some(current) = current {
-        let is_there = exists(store, &current.name);
-        if current.global && is_there {
-            return (named(&current.name), "current");
-        }
-        if is_for(current, key) {
-            // A dangling name falls back to the context's own builder.
-            return if is_there {
-                (named(&current.name), "current")
-            } else {
-                (None, "context")
-            };
-        }
-    }
-    let short = &Digest::of(key.as_bytes()).as_str()[..20].to_owned();
-    match store.defaults.get(short) {
-        Some(name) if exists(store, name) => (named(name), "defaults"),
+    match store.map(|store| current(store, key)) {
+        Some(Chosen::Record(builder, by)) => (Some(builder.name.clone()), by.as_str()),
         _ => (None, "context"),
     }
-}
-
-/// Returns whether `current` is meant for the key; in the inventory both have their credentials hidden.
-fn is_for(current: &Current, key: &str) -> bool {
-    current.key == mask::url(key)
-}
-
-/// Returns whether the store has a record of this name.
-fn exists(store: &Store, name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    store
-        .builders
-        .iter()
-        .any(|builder| builder.name.as_str() == lower)
 }

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::world::clock::Deadline;
 
 /// Runs questions side by side and returns the answers in the order of the questions.
-pub(super) async fn all<T: Send + 'static>(
+pub(crate) async fn all<T: Send + 'static>(
     questions: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
     let mut running = JoinSet::new();

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 mod estimate;
 pub(crate) mod exchange;
 pub(crate) mod failure;
+pub(crate) mod front_ends;
 pub(crate) mod generations;
 pub(crate) mod inventory;
 mod leftovers;

@@ -1,5 +1,7 @@
-//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it; or what garbage collection will
-//! delete.
+//! `rekit explain`: why a finding happens, or what is likely behind a pasted error, and how to get rid of it; and topics of their own: what
+//! garbage collection will delete, which builder each front end takes.
+
+mod front_ends;
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -22,18 +24,23 @@ const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The code of a finding, for example RK401; or a file with an error or a log; or `gc`: what each daemon deletes next, when, and what never.
-    /// Without it, or with `-`, stdin is read
+    /// The code of a finding, for example RK401; or a file with an error or a log; or a topic. `gc`: what each daemon deletes next, when, and what
+    /// never. `front-ends`: which builder each way to build takes. Without it, or with `-`, stdin is read
     what: Option<String>,
     /// With `gc`: the builder, node, context or address to tell of, instead of all
     #[arg(value_name = "BUILDER")]
     of: Option<String>,
+    #[command(flatten)]
+    front_ends: front_ends::Wishes,
 }
 
 /// The topic that is no code and no file. A file of this name is `./gc`.
 const COLLECTION: &str = "gc";
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
+    arguments
+        .front_ends
+        .refuse_without(arguments.what.as_deref())?;
     if arguments.what.as_deref() == Some(COLLECTION) {
         return tell_collection(call, arguments.of.as_deref()).await;
     }
@@ -43,6 +50,7 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
             .then("only `rekit explain gc` takes a builder behind it"));
     }
     let text = match arguments.what.as_deref() {
+        Some(front_ends::TOPIC) => return front_ends::run(call, &arguments.front_ends).await,
         Some(code) if is_code(code) => return tell_check(call, code),
         Some(path) if path != "-" => {
             let place = call.surroundings.working_folder().join(path);

@@ -23,6 +23,7 @@ mod exchange;
 mod explain;
 mod finalize;
 mod folders;
+mod front_ends;
 mod generations;
 mod given_up;
 mod hazards;

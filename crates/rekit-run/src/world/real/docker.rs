@@ -9,6 +9,7 @@ use std::{
 use crate::world::host;
 
 /// What docker is run with.
+#[derive(Clone)]
 pub(super) struct Docker {
     variables: BTreeMap<String, String>,
 }
@@ -25,6 +26,20 @@ impl Docker {
         variables.insert("BUILDX_CONFIG".to_owned(), copy.display().to_string());
         // What the user selected does not count.
         variables.remove("BUILDX_BUILDER");
+        Ok(Self { variables })
+    }
+
+    /// The same with what the user selected, so that each front end chooses as the user's own would.
+    pub(super) fn as_selected(
+        store: &Path,
+        copy: &Path,
+        variables: &BTreeMap<String, String>,
+    ) -> std::io::Result<Self> {
+        copy_store(store, copy)?;
+        copy_selection(store, copy)?;
+        let mut variables = variables.clone();
+        variables.insert("BUILDX_CONFIG".to_owned(), copy.display().to_string());
+        variables.insert("BUILDKIT_PROGRESS".to_owned(), "plain".to_owned());
         Ok(Self { variables })
     }
 
@@ -91,6 +106,21 @@ fn copy_store(store: &Path, copy: &Path) -> std::io::Result<()> {
         let source = store.join(&file);
         if source.is_file() {
             std::fs::copy(source, copy.join(file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies what the user selected. A file that cannot be read becomes a folder: buildx fails on it as it would on the user's own.
+fn copy_selection(store: &Path, copy: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(copy.join("defaults"))?;
+    let defaults = std::fs::read_dir(store.join("defaults"));
+    let defaults = defaults.into_iter().flatten().flatten();
+    let files = defaults.map(|entry| Path::new("defaults").join(entry.file_name()));
+    for file in files.chain([PathBuf::from("current")]) {
+        let source = store.join(&file);
+        if source.is_file() && std::fs::copy(source, copy.join(&file)).is_err() {
+            std::fs::create_dir_all(copy.join(&file))?;
         }
     }
     Ok(())

@@ -17,8 +17,8 @@ use super::{
     proof,
 };
 
-/// The name of the images that Compose makes in trials; each has a tag of its own.
-const IMAGE: &str = "rekit-probe";
+/// The name of the images that trials make; each has a tag of its own.
+pub(super) const IMAGE: &str = "rekit-probe";
 /// How long one build may take.
 const BUILD: Duration = Duration::from_mins(5);
 

@@ -18,6 +18,7 @@ mod exchange;
 mod file;
 mod folder;
 mod front_end;
+mod front_ends;
 mod helper;
 mod image;
 mod mounts;
@@ -60,6 +61,8 @@ use super::{
 use crate::inventory::{self, Limits};
 pub use engines::Address;
 pub(crate) use exchange::{export, import};
+pub use front_ends::Tried;
+pub(crate) use front_ends::try_all as try_front_ends;
 pub(crate) use node::bytes as bytes_as_docker_writes_them;
 pub use rehearsal::{NotProven, Proven, Rehearsed, Stage};
 
