@@ -263,6 +263,7 @@ pub fn settings(
         mend_config: false,
         options: BTreeMap::new(),
         usual_flags: false,
+        registries: BTreeMap::new(),
     }
 }
 

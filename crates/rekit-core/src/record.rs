@@ -59,6 +59,19 @@ pub struct NodeSettings {
     /// Whether the daemon starts with buildx's usual flags, in the place of the present ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub usual_flags: bool,
+    /// How registries are reached, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistrySettings>,
+}
+
+/// How a daemon reaches a registry; what is not said here stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrySettings {
+    /// Hosts that are asked first, in their order, with a path where there is one.
+    pub mirrors: Vec<String>,
+    /// Whether it may be spoken to without TLS, or with a certificate that nobody knows.
+    pub insecure: bool,
 }
 
 /// What a node's container is made of.
@@ -344,16 +357,36 @@ pub fn with_settings(old: &[u8], settings: &NodeSettings) -> Result<String, Sett
     if let Some(limit) = settings.max_parallelism {
         worker.insert("max-parallelism", toml_edit::value(i64::from(limit)));
     }
+    for (name, registry) in &settings.registries {
+        set_registry(table(document.as_table_mut(), "registry"), name, registry);
+    }
     Ok(document.to_string())
 }
 
-/// Returns the sub-table `key`, made as `[a.b]` where it is missing.
+/// Writes how a registry is reached. With both flags BuildKit does what Docker calls insecure: TLS unchecked, else none at all.
+fn set_registry(registries: &mut toml_edit::Table, name: &str, settings: &RegistrySettings) {
+    let own = table(registries, name);
+    if !settings.mirrors.is_empty() {
+        let mirrors: toml_edit::Array = settings.mirrors.iter().collect();
+        own.insert("mirrors", toml_edit::value(mirrors));
+    }
+    if settings.insecure {
+        own.insert("http", toml_edit::value(true));
+        own.insert("insecure", toml_edit::value(true));
+    }
+}
+
+/// Returns the sub-table `key`, made as `[a.b]` where it is missing or stands on one line.
 fn table<'a>(parent: &'a mut toml_edit::Table, key: &str) -> &'a mut toml_edit::Table {
     let is_table = parent.get(key).is_some_and(toml_edit::Item::is_table);
     if !is_table {
-        let mut fresh = toml_edit::Table::new();
-        fresh.set_implicit(true);
-        parent.insert(key, toml_edit::Item::Table(fresh));
+        let on_one_line = parent.remove(key).and_then(|item| item.into_table().ok());
+        let table = on_one_line.unwrap_or_else(|| {
+            let mut fresh = toml_edit::Table::new();
+            fresh.set_implicit(true);
+            fresh
+        });
+        parent.insert(key, toml_edit::Item::Table(table));
     }
     match parent.get_mut(key).and_then(toml_edit::Item::as_table_mut) {
         Some(table) => table,
@@ -382,9 +415,49 @@ mod tests {
                     mend_config: false,
                     options: BTreeMap::new(),
                     usual_flags: false,
+                    registries: BTreeMap::new(),
                 }),
             }],
         }
+    }
+
+    #[test]
+    fn registries_are_written_beside_what_is_said_of_them() {
+        let mut edit = edit(None);
+        let mut settings = edit.nodes.remove(0).settings.unwrap();
+        let registry = |mirrors: &[&str], insecure| RegistrySettings {
+            mirrors: mirrors.iter().map(|&mirror| mirror.to_owned()).collect(),
+            insecure,
+        };
+        settings.registries = BTreeMap::from([
+            (
+                "docker.io".to_owned(),
+                registry(&["mirror:5001/hub"], false),
+            ),
+            ("mirror:5001".to_owned(), registry(&[], true)),
+        ]);
+        let old = b"registry = { \"docker.io\" = { ca = [\"/ca.pem\"] } }\nworker = { oci = { snapshotter = \"native\" } }\n";
+        expect![[r#"
+            [worker]
+
+            [worker.oci]
+            snapshotter = "native"
+            gc = true
+            reservedSpace = 1
+            maxUsedSpace = 3
+            minFreeSpace = 2
+
+            [registry]
+
+            [registry."docker.io"]
+            ca = ["/ca.pem"]
+            mirrors = ["mirror:5001/hub"]
+
+            [registry."mirror:5001"]
+            http = true
+            insecure = true
+        "#]]
+        .assert_eq(&with_settings(old, &settings).unwrap());
     }
 
     #[test]

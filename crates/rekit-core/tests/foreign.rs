@@ -75,6 +75,7 @@ fn settings() -> NodeSettings {
         mend_config: false,
         options: std::collections::BTreeMap::new(),
         usual_flags: false,
+        registries: std::collections::BTreeMap::new(),
     }
 }
 

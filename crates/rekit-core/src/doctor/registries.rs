@@ -4,11 +4,11 @@ use super::{
     case::{Case, quoted},
     check::Check,
     known::{Known, Node},
-    remedy::Remedy,
+    remedy::{Change, Remedy},
 };
 use crate::{
     finding::Severity,
-    inventory::{ConfigFile, ConfigKind, CredentialHelper, Engine, NodeRegistry},
+    inventory::{ConfigFile, ConfigKind, CredentialHelper, Engine, EngineRegistry, NodeRegistry},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -69,14 +69,16 @@ fn not_inherited(known: &Known<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     for (node, own, engine) in nodes(known) {
         let said = |name: &str| own.iter().find(|own| own.name.eq_ignore_ascii_case(name));
-        let mut missing = Vec::new();
+        let (mut missing, mut change) = (Vec::new(), Some(Change::default()));
         for registry in &engine.registries {
             let own = said(&registry.name);
             if registry.mirrors > 0 && !own.is_some_and(|own| own.mirrored) {
                 missing.push(format!("mirrors of `{}`", registry.name));
+                change = change.and_then(|change| with_mirrors(change, registry));
             }
             if registry.insecure && !own.is_some_and(|own| own.insecure) {
                 missing.push(format!("`{}` without checked TLS", registry.name));
+                change = change.map(|change| with_insecure(change, &registry.name));
             }
         }
         if missing.is_empty() {
@@ -91,10 +93,40 @@ fn not_inherited(known: &Known<'_>) -> Vec<Case> {
                 ))
                 .seen(format!("engine {}: {missing}", engine.version))
                 .seen(format!("{}: no such section `[registry.…]` in its buildkitd.toml", node.builder.file.path))
-                .by_hand("write the same into the builder's buildkitd.toml, and make its container anew with its cache kept"),
+                .with_consent(
+                    change.map(|change| Remedy::Renew(node.owner(), change)),
+                    "write the same into the builder's buildkitd.toml, and make its container anew with its cache kept",
+                ),
         );
     }
     cases
+}
+
+/// Lets new nodes ask a registry's mirrors first; `None`: an address holds a password, and is for a person to write.
+fn with_mirrors(mut change: Change, registry: &EngineRegistry) -> Option<Change> {
+    let addresses = &registry.mirror_addresses;
+    if u32::try_from(addresses.len()) != Ok(registry.mirrors) {
+        return None;
+    }
+    for address in addresses {
+        let (scheme, host) = address.split_once("://").unwrap_or(("https", address));
+        let host = host.trim_end_matches('/').to_owned();
+        if scheme == "http" {
+            // Only the section of the mirror itself can say so.
+            let name = host.split('/').next().unwrap_or_default();
+            change = with_insecure(change, name);
+        }
+        let settings = change.registries.entry(registry.name.clone()).or_default();
+        settings.mirrors.push(host);
+    }
+    Some(change)
+}
+
+/// Lets new nodes speak to a registry without TLS, or without checking it.
+fn with_insecure(mut change: Change, name: &str) -> Change {
+    let settings = change.registries.entry(name.to_owned()).or_default();
+    settings.insecure = true;
+    change
 }
 
 fn no_authority(known: &Known<'_>) -> Vec<Case> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     finding::{FixBy, Severity},
     name::{BuilderName, ContainerName, HostId, HostPath, VolumeName},
+    record::RegistrySettings,
 };
 
 /// What `rekit doctor --fix` does.
@@ -61,6 +62,8 @@ pub struct Change {
     pub options: BTreeMap<String, String>,
     /// Whether they start with the usual flags, because no daemon starts with the present ones.
     pub usual_flags: bool,
+    /// How registries are reached, by name.
+    pub registries: BTreeMap<String, RegistrySettings>,
 }
 
 impl Change {
@@ -77,6 +80,7 @@ impl Change {
         self.begins_empty |= other.begins_empty;
         self.options.extend(other.options);
         self.usual_flags |= other.usual_flags;
+        self.registries.extend(other.registries);
     }
 }
 

@@ -72,6 +72,9 @@ pub struct EngineRegistry {
     pub name: String,
     /// How many mirrors it has.
     pub mirrors: u32,
+    /// Their addresses, but for those that hold a password.
+    #[serde(default)]
+    pub mirror_addresses: Vec<String>,
     /// Whether it may be spoken to without TLS or with a certificate that nobody knows.
     pub insecure: bool,
 }

@@ -93,12 +93,14 @@ impl Reinstall<'_> {
         let Change {
             options,
             usual_flags,
+            registries,
             ..
         } = change.unwrap_or_default();
         let settings = NodeSettings {
             mend_config,
             options,
             usual_flags,
+            registries,
             ..self.settings(&host, nodes)
         };
         let edit = NodeEdit {

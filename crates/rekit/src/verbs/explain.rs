@@ -2,6 +2,7 @@
 //! garbage collection will delete, which builder each front end takes.
 
 mod front_ends;
+mod gc;
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -27,29 +28,21 @@ pub(crate) struct Arguments {
     /// The code of a finding, for example RK401; or a file with an error or a log; or a topic. `gc`: what each daemon deletes next, when, and what
     /// never. `front-ends`: which builder each way to build takes. Without it, or with `-`, stdin is read
     what: Option<String>,
-    /// With `gc`: the builder, node, context or address to tell of, instead of all
-    #[arg(value_name = "BUILDER")]
-    of: Option<String>,
+    #[command(flatten)]
+    collection: gc::Wishes,
     #[command(flatten)]
     front_ends: front_ends::Wishes,
 }
-
-/// The topic that is no code and no file. A file of this name is `./gc`.
-const COLLECTION: &str = "gc";
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     arguments
         .front_ends
         .refuse_without(arguments.what.as_deref())?;
-    if arguments.what.as_deref() == Some(COLLECTION) {
-        return tell_collection(call, arguments.of.as_deref()).await;
-    }
-    if let Some(of) = &arguments.of {
-        let message = format!("`{of}` is one word too many");
-        return Err(Failure::new(Exit::Misuse, "usage", message)
-            .then("only `rekit explain gc` takes a builder behind it"));
-    }
+    arguments
+        .collection
+        .refuse_without(arguments.what.as_deref())?;
     let text = match arguments.what.as_deref() {
+        Some(gc::TOPIC) => return gc::run(call, &arguments.collection).await,
         Some(front_ends::TOPIC) => return front_ends::run(call, &arguments.front_ends).await,
         Some(code) if is_code(code) => return tell_check(call, code),
         Some(path) if path != "-" => {
@@ -80,23 +73,6 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     } else {
         Exit::Done
     })
-}
-
-async fn tell_collection(call: &Call<'_>, of: Option<&str>) -> Result<Exit, Failure> {
-    let inventory = call.look().await?;
-    let session = call.silent();
-    let told = call
-        .looking(Box::pin(session.collections(&inventory, of)))
-        .await?;
-    let told = told.ok_or_else(|| {
-        let name = of.unwrap_or_default();
-        let message = format!("there is no builder, node, context or address `{name}`");
-        Failure::new(Exit::Misuse, "unknown-builder", message)
-            .then("`rekit explain gc` tells of all that there are")
-    })?;
-    call.output
-        .give(&told, |style| ui::collection::collection(&told, style));
-    Ok(Exit::Done)
 }
 
 /// Whether a word has the shape of a finding's code.

@@ -190,10 +190,6 @@ pub(crate) const BY_HAND: &[(&str, &str)] = &[
         "emulators are the whole machine's; the command that registers them is shown",
     ),
     (
-        "daemon-settings-not-inherited",
-        "not yet: the sections for a builder's buildkitd.toml are named, not written",
-    ),
-    (
         "corporate-ca-missing",
         "not yet: the files for a builder's buildkitd.toml are named, not written",
     ),

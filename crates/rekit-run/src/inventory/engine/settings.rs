@@ -15,15 +15,17 @@ pub(super) fn registries(info: &Value) -> Vec<EngineRegistry> {
     let known = info.pointer("/RegistryConfig/IndexConfigs");
     let known = known.and_then(Value::as_object).into_iter().flatten();
     known
-        .map(|(name, said)| EngineRegistry {
-            name: name.clone(),
-            mirrors: said
-                .get("Mirrors")
-                .and_then(Value::as_array)
-                .map_or(0, |mirrors| {
-                    u32::try_from(mirrors.len()).unwrap_or(u32::MAX)
-                }),
-            insecure: said.get("Secure").and_then(Value::as_bool) == Some(false),
+        .map(|(name, said)| {
+            let mirrors = said.get("Mirrors").and_then(Value::as_array);
+            let mirrors = mirrors.map(Vec::as_slice).unwrap_or_default();
+            let addresses = mirrors.iter().filter_map(Value::as_str);
+            let addresses = addresses.filter(|address| !address.contains('@'));
+            EngineRegistry {
+                name: name.clone(),
+                mirrors: u32::try_from(mirrors.len()).unwrap_or(u32::MAX),
+                mirror_addresses: addresses.map(str::to_owned).collect(),
+                insecure: said.get("Secure").and_then(Value::as_bool) == Some(false),
+            }
         })
         .filter(|registry| registry.mirrors > 0 || registry.insecure)
         .collect()
@@ -77,7 +79,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn r1_1_4_an_engines_registries_and_proxies_are_read_without_addresses() {
+    fn r1_1_4_an_engines_registries_and_proxies_are_read_without_passwords() {
         let info = json!({
             "HttpProxy": "http://me:hunter2@proxy:3128", "HttpsProxy": "", "NoProxy": "localhost",
             "RegistryConfig": {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {
@@ -93,6 +95,12 @@ mod tests {
             .map(|registry| (registry.name.as_str(), registry.mirrors, registry.insecure))
             .collect();
         assert_eq!(told, [("docker.io", 1, false), ("plain:5000", 0, true)]);
+        assert!(found[0].mirror_addresses.is_empty(), "{found:?}");
+        let open = json!({"RegistryConfig": {"IndexConfigs": {"docker.io": {"Mirrors": ["http://mirror:5001/"]}}}});
+        assert_eq!(
+            registries(&open)[0].mirror_addresses,
+            ["http://mirror:5001/"]
+        );
         assert_eq!(registries(&json!({})), []);
     }
 }
