@@ -29,9 +29,9 @@ pub(crate) struct Arguments {
     /// never. `front-ends`: which builder each way to build takes. Without it, or with `-`, stdin is read
     what: Option<String>,
     #[command(flatten)]
-    collection: gc::Wishes,
+    collection: gc::Named,
     #[command(flatten)]
-    front_ends: front_ends::Wishes,
+    front_ends: front_ends::Trial,
 }
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {

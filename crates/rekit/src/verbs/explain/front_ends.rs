@@ -10,7 +10,7 @@ use crate::{call::Call, exit::Exit, failure::Failure, ui};
 pub(super) const TOPIC: &str = "front-ends";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Wishes {
+pub(super) struct Trial {
     /// With `front-ends`: build a file of a few bytes with each of them and compare. A builder that stands still is started by that, as by
     /// any build; your store is not written to, and images and cache of the trial are removed
     #[arg(long)]
@@ -20,7 +20,7 @@ pub(super) struct Wishes {
     deadline: u64,
 }
 
-impl Wishes {
+impl Trial {
     /// Refuses a trial of anything but the front ends.
     pub(super) fn refuse_without(&self, what: Option<&str>) -> Result<(), Failure> {
         if !self.trial || what == Some(TOPIC) {
@@ -31,12 +31,12 @@ impl Wishes {
     }
 }
 
-pub(super) async fn run(call: &Call<'_>, wishes: &Wishes) -> Result<Exit, Failure> {
+pub(super) async fn run(call: &Call<'_>, asked: &Trial) -> Result<Exit, Failure> {
     let inventory = call.look().await?;
     let mut found = front_ends(&inventory);
-    if wishes.trial {
+    if asked.trial {
         call.output.note("Building with every front end …\n");
-        let limit = Duration::from_secs(wishes.deadline);
+        let limit = Duration::from_secs(asked.deadline);
         let session = call.silent();
         // A trial that is cut would leave its trace, so that this is not cut like other looks.
         let tried = call

@@ -6,13 +6,13 @@ use crate::{call::Call, exit::Exit, failure::Failure, ui};
 pub(super) const TOPIC: &str = "gc";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Wishes {
+pub(super) struct Named {
     /// With `gc`: the builder, node, context or address to tell of, instead of all
     #[arg(value_name = "BUILDER")]
     of: Option<String>,
 }
 
-impl Wishes {
+impl Named {
     /// Refuses a builder behind anything else.
     pub(super) fn refuse_without(&self, what: Option<&str>) -> Result<(), Failure> {
         match &self.of {
@@ -26,10 +26,10 @@ impl Wishes {
     }
 }
 
-pub(super) async fn run(call: &Call<'_>, wishes: &Wishes) -> Result<Exit, Failure> {
+pub(super) async fn run(call: &Call<'_>, named: &Named) -> Result<Exit, Failure> {
     let inventory = call.look().await?;
     let session = call.silent();
-    let of = wishes.of.as_deref();
+    let of = named.of.as_deref();
     let told = call
         .looking(Box::pin(session.collections(&inventory, of)))
         .await?;
