@@ -1,6 +1,6 @@
 //! A machine with failure modes of the catalogue, planted for real, and the person who meets them.
 
-use super::{Answer, World, bring_rekit};
+use super::{Answer, World, bring_rekit, world::containers};
 use crate::doctor_table::Row;
 use rekit_lab::{Lab, LabOptions, modes};
 use serde_json::Value;
@@ -120,15 +120,7 @@ impl Planted {
         files.push(self.lab.daemon_json());
         let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
         let mut world = self.lab.fingerprint(&files).unwrap();
-        let ids = self.lab.docker(&["ps", "-aq"]).unwrap();
-        for id in ids.split_whitespace() {
-            let format = "{{.Name}} {{.Config.Image}} restart={{.HostConfig.RestartPolicy.Name}} command={{.Path}} {{.Args}} \
-                 env={{.Config.Env}} mounts={{range .Mounts}}{{.Name}}:{{.Destination}} {{end}}";
-            let facts = self.lab.docker(&["inspect", "--format", format, id]);
-            let facts = facts.unwrap();
-            let (name, facts) = facts.trim().split_once(' ').unwrap();
-            world.insert(format!("container {name}"), facts.to_owned());
-        }
+        world.extend(containers(&self.lab, ""));
         let volumes = self.lab.docker(&["volume", "ls", "-q"]).unwrap();
         for volume in volumes.split_whitespace() {
             world.insert(format!("volume {volume}"), "there".to_owned());

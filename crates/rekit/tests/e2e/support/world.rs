@@ -2,6 +2,7 @@
 
 use super::Machine;
 use rekit_core::inventory::{ConfigVerdict, Inventory};
+use rekit_lab::Lab;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -77,21 +78,7 @@ impl Machine {
 
     /// Returns each container with its image, whether it runs, its restart policy and its mounts.
     pub(crate) fn containers(&self) -> World {
-        let ids = self.docker(&["ps", "-aq"]).good().stdout;
-        let format = "{{.Name}} {{.Config.Image}} running={{.State.Running}} restart={{.HostConfig.RestartPolicy.Name}} \
-             command={{.Path}} {{.Args}} env={{.Config.Env}} mounts={{range .Mounts}}{{.Name}}:{{.Destination}} {{end}}";
-        let inspect = [
-            &["inspect", "--format", format][..],
-            &ids.split_whitespace().collect::<Vec<_>>(),
-        ]
-        .concat();
-        self.docker(&inspect)
-            .good()
-            .stdout
-            .lines()
-            .filter_map(|line| line.trim_start_matches('/').split_once(' '))
-            .map(|(name, facts)| (format!("container {name}"), facts.to_owned()))
-            .collect()
+        containers(&self.lab, "running={{.State.Running}}")
     }
 
     /// Returns the names of BuildKit's containers and volumes.
@@ -117,6 +104,26 @@ impl Machine {
             })
             .unwrap_or_else(|| panic!("no context `{name}`"))
     }
+}
+
+/// Returns each container with its image, what else is asked for, its restart policy, its command and its mounts.
+pub(crate) fn containers(lab: &Lab, asked: &str) -> World {
+    let ids = lab.docker(&["ps", "-aq"]).unwrap();
+    let ids: Vec<_> = ids.split_whitespace().collect();
+    if ids.is_empty() {
+        return World::new();
+    }
+    let format = format!(
+        "{{{{.Name}}}} {{{{.Config.Image}}}} {asked} restart={{{{.HostConfig.RestartPolicy.Name}}}} command={{{{.Path}}}} \
+         {{{{.Args}}}} env={{{{.Config.Env}}}} mounts={{{{range .Mounts}}}}{{{{.Name}}}}:{{{{.Destination}}}} {{{{end}}}}"
+    );
+    let inspected = lab.docker(&[&["inspect", "--format", &format][..], &ids].concat());
+    let inspected = inspected.unwrap();
+    let lines = inspected.lines();
+    lines
+        .filter_map(|line| line.trim_start_matches('/').split_once(' '))
+        .map(|(name, facts)| (format!("container {name}"), facts.to_owned()))
+        .collect()
 }
 
 /// Lists a folder without some of its entries.
