@@ -71,9 +71,7 @@ pub(super) async fn drain<W: ChangeWorld>(
     else {
         unreachable!("BUG: not a drain")
     };
-    // A daemon that ends as soon as it starts has no build to wait for, and nobody to ask for one.
-    let facts = world.container(&node.host, &node.container).await?;
-    if facts.is_none_or(|facts| !facts.running || facts.looping) {
+    if !is_running(&node.host, &node.container, world).await? {
         return Ok(Outcome::Drained {
             waited_seconds: 0,
             cut: Vec::new(),
@@ -90,6 +88,8 @@ pub(super) async fn drain<W: ChangeWorld>(
         let active = match world.active_builds(&node.host, &node.container).await {
             Ok(active) => active,
             Err(_) if *cut => Vec::new(), // A person agreed to cut whatever runs.
+            // A daemon that ends as soon as it starts has no build, and does not live to tell so. One that answers is asked all the same.
+            Err(_) if is_looping(node, world).await? => Vec::new(),
             Err(error) => return Err(unknown_builds(node, &error)),
         };
         if watch.is_over(&active) || (*cut && waited >= *limit_seconds) {
@@ -106,6 +106,11 @@ pub(super) async fn drain<W: ChangeWorld>(
         world.pass_second(event).await?;
         waited += 1;
     }
+}
+
+async fn is_looping<W: ReadWorld>(node: &NodePlace, world: &W) -> Result<bool, WorldError> {
+    let facts = world.container(&node.host, &node.container).await?;
+    Ok(facts.is_some_and(|facts| facts.looping))
 }
 
 /// A daemon that does not answer may still be building: only a person may decide to cut.
