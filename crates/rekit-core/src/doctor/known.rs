@@ -25,10 +25,7 @@ pub(super) struct Node<'a> {
 impl Node<'_> {
     /// Returns the builder that it is of.
     pub(super) fn owner(&self) -> Owner {
-        Owner {
-            store: self.store.path.clone(),
-            builder: self.builder.name.clone(),
-        }
+        Owner::of(self.store, self.builder)
     }
 
     /// Whether buildx runs it in a container of its own.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     finding::{FixBy, Severity},
+    inventory::{BuilderRecord, Store},
     name::{BuilderName, ContainerName, HostId, HostPath, VolumeName},
     record::RegistrySettings,
 };
@@ -51,6 +52,16 @@ pub struct Owner {
     pub store: HostPath,
     /// The builder.
     pub builder: BuilderName,
+}
+
+impl Owner {
+    /// Names a builder of a store.
+    pub(super) fn of(store: &Store, builder: &BuilderRecord) -> Self {
+        Self {
+            store: store.path.clone(),
+            builder: builder.name.clone(),
+        }
+    }
 }
 
 /// What is different about a builder's fresh nodes.

@@ -81,10 +81,7 @@ fn not_loaded(known: &Known<'_>) -> Vec<Case> {
 
 /// Gives a builder nodes that load what they build.
 fn loading(store: &Store, builder: &BuilderRecord, record: &Record) -> Option<Remedy> {
-    let owner = Owner {
-        store: store.path.clone(),
-        builder: builder.name.clone(),
-    };
+    let owner = Owner::of(store, builder);
     let change = Change {
         options: [("default-load".to_owned(), "true".to_owned())].into(),
         ..Change::default()

@@ -126,13 +126,6 @@ fn builders<'a>(known: &Known<'a>) -> impl Iterator<Item = (&'a Store, &'a Build
     stores.flat_map(|store| store.builders.iter().map(move |builder| (store, builder)))
 }
 
-fn owner(store: &Store, builder: &BuilderRecord) -> Owner {
-    Owner {
-        store: store.path.clone(),
-        builder: builder.name.clone(),
-    }
-}
-
 /// Returns a place outside of a folder that buildx lists, for a file of it.
 fn aside(store: &Store, file: &HostPath) -> HostPath {
     let name = format!("broken-{}", file.file_name());
@@ -164,7 +157,7 @@ fn unreadable_record(known: &Known<'_>) -> Vec<Case> {
                 "make the record again from the builder's container, which keeps its cache"
             };
             case = case
-                .with_consent(Remedy::Rebuild(owner(store, builder)), summary)
+                .with_consent(Remedy::Rebuild(Owner::of(store, builder)), summary)
                 .run(format!(
                 "mv {} {}",
                 quoted(&builder.file.path),
@@ -456,7 +449,7 @@ fn unknown_driver(known: &Known<'_>) -> Vec<Case> {
                     ))
                     .seen(format!("{}: Driver is `{driver}`", builder.file.path))
                     .with_consent(
-                        Remedy::RetireRecord(owner(store, builder)),
+                        Remedy::RetireRecord(Owner::of(store, builder)),
                         "use the buildx it was made with, or move the record aside",
                     )
                     .run(format!(
