@@ -20,7 +20,7 @@ fn r6_2_4_r6_2_5_reinstalls_in_a_row_cost_no_build() {
     machine.docker(&["buildx", "rm", "ci"]).good();
     machine.rekit(&["finalize", "--yes"]).good();
     let ((), baseline) = machine.while_building("team", CLIENTS, || {
-        std::thread::sleep(Duration::from_secs(5 * u64::from(runs.min(24))));
+        std::thread::sleep(Duration::from_secs(5 * u64::from(runs)));
     });
     let ((), ours) = machine.while_building("team", CLIENTS, || {
         for _ in 0..runs {
