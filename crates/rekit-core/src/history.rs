@@ -325,19 +325,15 @@ pub fn mark_parked(inventory: &mut Inventory, parked: &[Parked]) {
             continue;
         };
         for item in parked.iter().filter(|item| item.is_on(&host.id)) {
-            let id = |node: &NodePlace| match &node.identity {
-                Identity::Id { id } => Some(id.clone()),
-                Identity::MadeBy { .. } => None,
+            let is_meant = |node: &NodePlace, container: &HostContainer| match &node.identity {
+                Identity::Id { id } => id == &container.id || node.identity.was(&container.labels),
+                Identity::MadeBy { .. } => true,
             };
-            let known = item.node.as_ref().and_then(id);
             let is_node = |container: &HostContainer| {
-                let named = item
-                    .node
-                    .as_ref()
-                    .is_some_and(|node| node.container == container.name);
-                named
-                    && known.as_ref().is_none_or(|id| id == &container.id)
-                    && container.status != "running"
+                let named = item.node.as_ref().is_some_and(|node| {
+                    node.container == container.name && is_meant(node, container)
+                });
+                named && container.status != "running"
             };
             for container in engine
                 .containers

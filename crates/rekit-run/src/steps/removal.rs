@@ -24,10 +24,12 @@ pub(super) async fn same_volume<W: ReadWorld>(
             "volume `{}` is gone",
             volume.volume
         ))),
-        Some(facts) if facts.created_at != volume.created_at => Err(Observed::Foreign(format!(
-            "volume `{}` is another one than planned for",
-            volume.volume
-        ))),
+        Some(facts) if facts.created_at != volume.created_at && !volume.was(&facts.labels) => {
+            Err(Observed::Foreign(format!(
+                "volume `{}` is another one than planned for",
+                volume.volume
+            )))
+        }
         Some(facts) => Ok(facts),
     })
 }

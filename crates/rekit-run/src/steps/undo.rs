@@ -218,8 +218,7 @@ async fn restore_container_state<W: ChangeWorld>(
             what: format!("container `{}` is gone", node.container),
         });
     };
-    // One that another undo made again has a new id, and the label that says so.
-    if !facts.is(&node.identity) && !undo_labels().are_on(&facts.labels) {
+    if !facts.is(&node.identity) {
         return Err(WorldError::Changed {
             what: format!("container `{}` is another one now", node.container),
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rekit_core::{
     name::{ContainerId, ContainerName, ImageRef, RunId, VolumeName},
     record::NodeSpec,
-    step::{Identity, StepId},
+    step::{AGAIN, Identity, StepId},
 };
 
 /// Bytes that are not rekit's and may hold secrets. No `Debug`, no `Serialize`: they go into blobs and nowhere else.
@@ -44,14 +44,15 @@ pub struct ContainerFacts {
 impl ContainerFacts {
     /// Returns whether this is the container that a plan means.
     pub fn is(&self, identity: &Identity) -> bool {
-        match identity {
+        let is_it = match identity {
             Identity::Id { id } => id == &self.id,
             Identity::MadeBy { run, step } => Labels {
                 run: run.clone(),
                 step: *step,
             }
             .are_on(&self.labels),
-        }
+        };
+        is_it || identity.was(&self.labels)
     }
 }
 
@@ -85,6 +86,24 @@ impl Labels {
             (Self::STEP.to_owned(), self.step.to_string()),
             (Self::FORMAT.to_owned(), "1".to_owned()),
         ])
+    }
+
+    /// Returns the labels for an object that is made again: with what it had, and with what it was known by.
+    pub fn again(
+        &self,
+        had: &BTreeMap<String, String>,
+        known_by: &str,
+    ) -> BTreeMap<String, String> {
+        let mut earlier = had.get(AGAIN).cloned().unwrap_or_default();
+        let made = had.get(Self::RUN).zip(had.get(Self::STEP));
+        let made = made.map(|(run, step)| format!("{run}/{step}"));
+        for it in [Some(known_by), made.as_deref()].into_iter().flatten() {
+            earlier.extend([if earlier.is_empty() { "" } else { " " }, it]);
+        }
+        let mut labels = had.clone();
+        labels.extend(self.to_map());
+        labels.insert(AGAIN.to_owned(), earlier);
+        labels
     }
 
     /// Returns whether an object with these labels was made by this step of this run.

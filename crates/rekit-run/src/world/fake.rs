@@ -141,9 +141,13 @@ impl ReadWorld for FakeWorld {
         name: &ContainerName,
     ) -> Answer<ForeignBytes> {
         let container = self.containers.get(&(host.clone(), name.clone()));
-        let text = container
-            .map(|container| format!("{} {}", container.volume, container.facts.restart_policy));
-        Ok(ForeignBytes::new(text.unwrap_or_default().into_bytes()))
+        let facts = container.map(|FakeContainer { volume, facts, .. }| {
+            let (policy, labels) = (&facts.restart_policy, &facts.labels);
+            (volume.as_str(), policy, facts.id.as_str(), labels)
+        });
+        Ok(ForeignBytes::new(
+            serde_json::json!(facts).to_string().into_bytes(),
+        ))
     }
 
     async fn last_lines(&self, _host: &HostId, name: &ContainerName) -> Answer<ForeignBytes> {
@@ -157,8 +161,12 @@ impl ReadWorld for FakeWorld {
             .map(|volume| volume.facts.clone()))
     }
 
-    async fn describe_volume(&self, _host: &HostId, _name: &VolumeName) -> Answer<ForeignBytes> {
-        Ok(ForeignBytes::new(Vec::new()))
+    async fn describe_volume(&self, host: &HostId, name: &VolumeName) -> Answer<ForeignBytes> {
+        let volume = self.volumes.get(&(host.clone(), name.clone()));
+        let facts = volume.map(|volume| (&volume.facts.created_at, &volume.facts.labels));
+        Ok(ForeignBytes::new(
+            serde_json::json!(facts).to_string().into_bytes(),
+        ))
     }
 
     async fn has_image(&self, host: &HostId, image: &ImageRef) -> Answer<bool> {

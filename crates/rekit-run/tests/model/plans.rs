@@ -4,9 +4,12 @@ use crate::world::{RECORD, dead_socket, name, node, path, volume};
 use rekit_core::{
     check::{CheckedPlan, check},
     criteria::{JudgedNode, Yardstick},
+    name::{BlobId, ContainerName, VolumeName},
+    next::Entry,
     plan::{Plan, Purpose},
     record::{NodeEdit, RecordEdit},
     step::{Action, BootState, Claim, DaemonPlace, FileState, StateSource, Step, StepId},
+    undo::Undo,
 };
 use rekit_run::{journal::MemoryJournal, world::fake::FakeWorld};
 
@@ -364,8 +367,31 @@ pub(crate) fn by_hand_alone(plan: &CheckedPlan) -> CheckedPlan {
 pub(crate) fn rollback(world: &FakeWorld, journal: &MemoryJournal) -> CheckedPlan {
     let new = node(world, "team0-g1");
     let record = path("/s/instances/team");
-    let blob = |id: &[u8]| rekit_core::name::BlobId::of(id);
+    let blob = |id: &[u8]| BlobId::of(id);
     assert!(journal.blobs.contains_key(&blob(RECORD)));
+    let state: VolumeName = name("buildx_buildkit_team0_state");
+    let old: ContainerName = name("buildx_buildkit_team0");
+    let kept = |wanted: &dyn Fn(&Undo) -> Option<BlobId>| {
+        let undos = journal.entries.iter().filter_map(|entry| match entry {
+            Entry::Started { undo, .. } => wanted(undo),
+            _ => None,
+        });
+        undos.last().unwrap()
+    };
+    let options = kept(&|undo| match undo {
+        Undo::RestoreVolume {
+            volume, options, ..
+        } if *volume == state => Some(options.clone()),
+        _ => None,
+    });
+    let description = kept(&|undo| match undo {
+        Undo::RecreateContainer {
+            container,
+            description,
+            ..
+        } if *container == old => Some(description.clone()),
+        _ => None,
+    });
     plan(
         Purpose::Rollback,
         vec![
@@ -373,12 +399,12 @@ pub(crate) fn rollback(world: &FakeWorld, journal: &MemoryJournal) -> CheckedPla
                 host: name("unix:///a"),
                 volume: name("buildx_buildkit_team0_state"),
                 archive: name("team0"),
-                options: blob(b""),
+                options,
             },
             Action::RecreateContainer {
                 host: name("unix:///a"),
                 container: name("buildx_buildkit_team0"),
-                description: blob(b"buildx_buildkit_team0_state no"),
+                description,
             },
             Action::RestoreFile {
                 path: record.clone(),

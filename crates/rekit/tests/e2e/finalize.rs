@@ -22,6 +22,40 @@ fn r1_3_5_one_flipped_bit_in_an_archive_and_nothing_is_removed() {
     machine.export().is_warm_twin_of(&image);
 }
 
+/// What an undo made again has another id, and is still what was parked.
+#[test]
+fn r1_4_1_an_end_of_the_probation_that_was_taken_back_can_be_left_or_ended_again() {
+    let machine = Machine::quick();
+    let image = machine.export();
+    machine.rekit(&["reinstall", "--yes"]).good();
+    // The second time, what was made again is made again.
+    take_a_finalize_back(&machine);
+    take_a_finalize_back(&machine);
+    machine.rekit(&["rollback", "0", "--yes"]).good();
+    machine.export().is_warm_twin_of(&image);
+    take_a_finalize_back(&machine);
+    machine.rekit(&["finalize", "--yes"]).good();
+    let status = machine.rekit(&["status", "--format", "json"]).good();
+    assert_eq!(
+        status.json()["parked"].as_array().unwrap().len(),
+        0,
+        "{status}"
+    );
+    machine.export().is_warm_twin_of(&image);
+}
+
+/// Kills an end of the probation when all of it is removed, and goes back.
+fn take_a_finalize_back(machine: &Machine) {
+    let ids = || machine.docker(&["ps", "-aq", "--no-trunc"]).good().stdout;
+    let (parked, same) = (machine.objects(), ids());
+    machine.rekit_killed_at("1:started", &["finalize", "--yes"]);
+    let last = machine.runs().last().unwrap().plan.steps.len();
+    machine.rekit_killed_at(&format!("{last}:finished"), &["resume", "--yes"]);
+    machine.rekit(&["rollback", "--yes"]).good();
+    assert_eq!(machine.objects(), parked);
+    assert_ne!(ids(), same, "nothing was removed and made again");
+}
+
 #[test]
 fn r2_1_5_a_parked_node_that_somebody_started_is_not_removed() {
     let machine = Machine::quick();

@@ -31,11 +31,12 @@ impl ChangeWorld for FakeWorld {
         &mut self,
         host: &HostId,
         name: &VolumeName,
-        _like: &ForeignBytes,
+        like: &ForeignBytes,
         labels: &Labels,
     ) -> Answer<()> {
         self.step()?;
-        self.add_volume(host, name, None, labels.to_map());
+        let (created_at, had): (String, _) = described(like.expose())?;
+        self.add_volume(host, name, None, labels.again(&had, &created_at));
         Ok(())
     }
 
@@ -74,15 +75,12 @@ impl ChangeWorld for FakeWorld {
         labels: &Labels,
     ) -> Answer<()> {
         self.step()?;
-        let text = String::from_utf8_lossy(like.expose()).into_owned();
-        let (volume, policy) = text
-            .split_once(' ')
-            .ok_or_else(|| WorldError::failed("the description", "it is another one's"))?;
+        let (volume, policy, id, had): (String, String, String, _) = described(like.expose())?;
         let volume = volume
             .parse()
             .map_err(|error| WorldError::failed("the description", format!("{error}")))?;
-        self.add_container(host, name, &volume, false, labels.to_map());
-        policy.clone_into(&mut self.container_mut(host, name)?.facts.restart_policy);
+        self.add_container(host, name, &volume, false, labels.again(&had, &id));
+        self.container_mut(host, name)?.facts.restart_policy = policy;
         Ok(())
     }
 
@@ -488,4 +486,10 @@ impl ChangeWorld for FakeWorld {
         }
         Ok(())
     }
+}
+
+/// Reads what the fake world described an object by.
+fn described<T: serde::de::DeserializeOwned>(text: &[u8]) -> Answer<T> {
+    let described = serde_json::from_slice(text);
+    described.map_err(|error| WorldError::failed("the description is another one's", error))
 }

@@ -29,6 +29,8 @@ struct VolumeDescription {
     driver: String,
     options: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    created_at: String,
 }
 
 fn failed(what: String) -> impl FnOnce(ApiError) -> WorldError {
@@ -110,6 +112,7 @@ pub(super) async fn describe_volume(engine: &Engine, name: &VolumeName) -> Answe
         driver: volume.driver,
         options: volume.options,
         labels: volume.labels,
+        created_at: volume.created_at,
     };
     let bytes =
         serde_json::to_vec(&description).map_err(|error| WorldError::failed(what, error))?;
@@ -148,8 +151,7 @@ pub(super) async fn recreate_volume(
         );
         return Err(WorldError::Refused { why });
     }
-    let mut all = description.labels;
-    all.extend(labels.to_map());
+    let all = labels.again(&description.labels, &description.created_at);
     engine
         .volume_create(name.as_str(), &all)
         .await

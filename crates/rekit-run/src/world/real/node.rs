@@ -189,18 +189,11 @@ pub(super) async fn recreate(
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_default();
-    let mut all = body
-        .get("Labels")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    all.extend(
-        labels
-            .to_map()
-            .into_iter()
-            .map(|(key, value)| (key, Value::from(value))),
-    );
-    body.insert("Labels".to_owned(), Value::Object(all));
+    let had = body.get("Labels").cloned().unwrap_or_default();
+    let had = serde_json::from_value(had).unwrap_or_default();
+    let id = described.get("Id").and_then(Value::as_str);
+    let all = labels.again(&had, id.unwrap_or_default());
+    body.insert("Labels".to_owned(), json!(all));
     // The engine made this one up from the old id.
     body.remove("Hostname");
     body.insert(
