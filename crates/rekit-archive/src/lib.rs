@@ -6,6 +6,7 @@
 //! - [`export`] writes archives into one file; [`import`] takes them out of it again.
 //! - [`wire`] carries a tree over a pipe, to and from the static helper.
 //! - [`write_listing`] is the independent comparer.
+//! - [`contradictions`] finds what a state names and does not have.
 //!
 //! The format is written up in `docs/formats/archive.md`.
 #![expect(
@@ -19,6 +20,7 @@ mod beneath;
 mod bolt;
 mod check;
 mod compare;
+mod contradictions;
 mod count;
 mod crew;
 mod cut;
@@ -44,6 +46,7 @@ mod rules;
 mod segment;
 mod settle;
 mod sink;
+mod snapshots;
 mod source;
 mod staging;
 mod sums;
@@ -56,6 +59,7 @@ mod writer;
 
 pub use archive::{Archive, OpenError, open};
 pub use compare::{CompareOptions, ListingError, tree_digest, write_listing};
+pub use contradictions::{Contradiction, ContradictionKind, contradictions};
 pub use databases::DatabaseRecord;
 pub use digest::{Digest, ParseDigestError};
 pub use export::{ExportError, export};

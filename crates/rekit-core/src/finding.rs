@@ -20,7 +20,7 @@ pub enum Severity {
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
-    /// `builder`, `node`, `context`, `volume`, `container`, `file`, `host`, `tool`, `environment`, `emulator`.
+    /// `builder`, `node`, `context`, `volume`, `container`, `standalone`, `file`, `disk`, `host`, `tool`, `environment`, `emulator`.
     pub kind: String,
     /// The host it is on; empty where none is meant.
     pub host: String,

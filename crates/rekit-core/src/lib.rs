@@ -7,6 +7,7 @@ pub mod check;
 pub mod collection;
 pub mod config;
 pub mod criteria;
+pub mod deep;
 pub mod difference;
 pub mod doctor;
 pub mod draft;

@@ -114,6 +114,14 @@ pub fn url(url: &str) -> String {
     format!("{scheme}://{}", mask_query(&shown))
 }
 
+/// Returns the address of a proxy; one with a login is hidden whole, as it may have no scheme by which to tell its parts.
+pub fn proxy(address: &str) -> String {
+    if address.contains('@') {
+        return MASK.to_owned();
+    }
+    url(address)
+}
+
 /// Hides the values of secret names in a URL's query.
 fn mask_query(rest: &str) -> String {
     let Some((path, query)) = rest.split_once('?') else {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what the edit does not name comes out as it went in.
 
+mod registry;
+
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,8 +13,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     config::{Release, mended_buildkitd},
-    name::{BuilderName, NodeName, Platform},
+    name::{BuilderName, HostPath, NodeName, Platform},
 };
+pub use registry::RegistrySettings;
+use registry::{authorities, set_registry};
 
 /// How a builder record shall look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -64,15 +68,17 @@ pub struct NodeSettings {
     pub registries: BTreeMap<String, RegistrySettings>,
 }
 
-/// How a daemon reaches a registry; what is not said here stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RegistrySettings {
-    /// Hosts that are asked first, in their order, with a path where there is one.
-    pub mirrors: Vec<String>,
-    /// Whether it may be spoken to without TLS, or with a certificate that nobody knows.
-    pub insecure: bool,
+impl RecordEdit {
+    /// Returns the files of this machine that go into the record.
+    pub fn sources(&self) -> impl Iterator<Item = &HostPath> {
+        let settings = self.nodes.iter().filter_map(|node| node.settings.as_ref());
+        let registries = settings.flat_map(|settings| settings.registries.values());
+        registries.flat_map(|registry| &registry.authorities)
+    }
 }
+
+/// The content of files of this machine that go into a record.
+pub type Sources = BTreeMap<HostPath, Vec<u8>>;
 
 /// What a node's container is made of.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,6 +124,14 @@ pub enum RecordError {
         /// Where.
         source: base64::DecodeError,
     },
+    /// A file of this machine that goes into it is not there.
+    #[error("`{path}`, which goes into the record of builder `{builder}`, is not there")]
+    NoSource {
+        /// The builder.
+        builder: BuilderName,
+        /// The file.
+        path: HostPath,
+    },
     /// The buildkitd.toml in it is no text.
     #[error("buildkitd.toml in the record of builder `{builder}` cannot be changed")]
     Config {
@@ -144,7 +158,11 @@ const CONFIG: &str = "buildkitd.toml";
 const DEFAULT_FLAGS: [&str; 1] = ["--allow-insecure-entitlement=network.host"];
 
 /// Returns the record's bytes after the edit. `old` is `None` or unreadable bytes only if no node of it is taken over.
-pub fn rewrite(old: Option<&[u8]>, edit: &RecordEdit) -> Result<Vec<u8>, RecordError> {
+pub fn rewrite(
+    old: Option<&[u8]>,
+    edit: &RecordEdit,
+    sources: &Sources,
+) -> Result<Vec<u8>, RecordError> {
     let takes_over = edit.nodes.iter().any(|node| node.replaces.is_some());
     let mut record = match old {
         Some(bytes) if takes_over => parse(bytes, &edit.builder)?,
@@ -158,7 +176,7 @@ pub fn rewrite(old: Option<&[u8]>, edit: &RecordEdit) -> Result<Vec<u8>, RecordE
     let nodes = edit
         .nodes
         .iter()
-        .map(|node| rewrite_node(&present, node, &edit.builder))
+        .map(|node| rewrite_node(&present, node, &edit.builder, sources))
         .collect::<Result<Vec<_>, _>>()?;
     record.insert("Nodes".to_owned(), Value::Array(nodes));
     Ok(Value::Object(record).to_string().into_bytes())
@@ -277,6 +295,7 @@ fn rewrite_node(
     present: &[Value],
     edit: &NodeEdit,
     builder: &BuilderName,
+    sources: &Sources,
 ) -> Result<Value, RecordError> {
     let mut node = match &edit.replaces {
         Some(name) => find(present, name, builder)?,
@@ -314,6 +333,15 @@ fn rewrite_node(
             source,
         })?;
         files.insert(CONFIG.to_owned(), Value::from(STANDARD.encode(new)));
+        for (registry, said) in &settings.registries {
+            for (file, path) in authorities(registry, said) {
+                let content = sources.get(path).ok_or_else(|| RecordError::NoSource {
+                    builder: builder.clone(),
+                    path: path.clone(),
+                })?;
+                files.insert(file, Value::from(STANDARD.encode(content)));
+            }
+        }
         node.insert("Files".to_owned(), Value::Object(files));
         if !settings.options.is_empty() {
             set_options(&mut node, &settings.options);
@@ -363,19 +391,6 @@ pub fn with_settings(old: &[u8], settings: &NodeSettings) -> Result<String, Sett
     Ok(document.to_string())
 }
 
-/// Writes how a registry is reached. With both flags BuildKit does what Docker calls insecure: TLS unchecked, else none at all.
-fn set_registry(registries: &mut toml_edit::Table, name: &str, settings: &RegistrySettings) {
-    let own = table(registries, name);
-    if !settings.mirrors.is_empty() {
-        let mirrors: toml_edit::Array = settings.mirrors.iter().collect();
-        own.insert("mirrors", toml_edit::value(mirrors));
-    }
-    if settings.insecure {
-        own.insert("http", toml_edit::value(true));
-        own.insert("insecure", toml_edit::value(true));
-    }
-}
-
 /// Returns the sub-table `key`, made as `[a.b]` where it is missing or stands on one line.
 fn table<'a>(parent: &'a mut toml_edit::Table, key: &str) -> &'a mut toml_edit::Table {
     let is_table = parent.get(key).is_some_and(toml_edit::Item::is_table);
@@ -400,7 +415,7 @@ mod tests {
 
     use super::*;
 
-    fn edit(replaces: Option<&str>) -> RecordEdit {
+    pub(super) fn edit(replaces: Option<&str>) -> RecordEdit {
         RecordEdit {
             builder: "team".parse().unwrap(),
             nodes: vec![NodeEdit {
@@ -422,48 +437,9 @@ mod tests {
     }
 
     #[test]
-    fn registries_are_written_beside_what_is_said_of_them() {
-        let mut edit = edit(None);
-        let mut settings = edit.nodes.remove(0).settings.unwrap();
-        let registry = |mirrors: &[&str], insecure| RegistrySettings {
-            mirrors: mirrors.iter().map(|&mirror| mirror.to_owned()).collect(),
-            insecure,
-        };
-        settings.registries = BTreeMap::from([
-            (
-                "docker.io".to_owned(),
-                registry(&["mirror:5001/hub"], false),
-            ),
-            ("mirror:5001".to_owned(), registry(&[], true)),
-        ]);
-        let old = b"registry = { \"docker.io\" = { ca = [\"/ca.pem\"] } }\nworker = { oci = { snapshotter = \"native\" } }\n";
-        expect![[r#"
-            [worker]
-
-            [worker.oci]
-            snapshotter = "native"
-            gc = true
-            reservedSpace = 1
-            maxUsedSpace = 3
-            minFreeSpace = 2
-
-            [registry]
-
-            [registry."docker.io"]
-            ca = ["/ca.pem"]
-            mirrors = ["mirror:5001/hub"]
-
-            [registry."mirror:5001"]
-            http = true
-            insecure = true
-        "#]]
-        .assert_eq(&with_settings(old, &settings).unwrap());
-    }
-
-    #[test]
     fn r1_2_1_unknown_keys_and_files_survive_a_rewrite() {
         let old = br#"{"Name":"team","Driver":"docker-container","Nodes":[{"Name":"team0","Endpoint":"unix:///a","Platforms":null,"DriverOpts":{"image":"x"},"Flags":["-f"],"Files":{"certs/k":"c2VjcmV0","buildkitd.toml":"IyBtaW5lCmRlYnVnID0gdHJ1ZQo="},"New":7}],"Dynamic":false,"Future":[1]}"#;
-        let new = rewrite(Some(old), &edit(Some("team0"))).unwrap();
+        let new = rewrite(Some(old), &edit(Some("team0")), &Sources::new()).unwrap();
         expect![[r#"{"Name":"team","Driver":"docker-container","Nodes":[{"Name":"team0-g1","Endpoint":"unix:///a","Platforms":null,"DriverOpts":{"image":"x"},"Flags":["-f"],"Files":{"certs/k":"c2VjcmV0","buildkitd.toml":"IyBtaW5lCmRlYnVnID0gdHJ1ZQoKW3dvcmtlci5vY2ldCmdjID0gdHJ1ZQpyZXNlcnZlZFNwYWNlID0gMQptYXhVc2VkU3BhY2UgPSAzCm1pbkZyZWVTcGFjZSA9IDIK"},"New":7}],"Dynamic":false,"Future":[1]}"#]]
             .assert_eq(std::str::from_utf8(&new).unwrap());
         let spec = node_spec(&new, &"team".parse().unwrap(), &"team0-g1".parse().unwrap()).unwrap();
@@ -484,7 +460,7 @@ mod tests {
     #[test]
     fn a_record_cut_in_half_can_be_made_anew_but_not_taken_over() {
         let cut = br#"{"Name":"team","Dri"#;
-        assert!(rewrite(Some(cut), &edit(Some("team0"))).is_err());
-        assert!(rewrite(Some(cut), &edit(None)).is_ok());
+        assert!(rewrite(Some(cut), &edit(Some("team0")), &Sources::new()).is_err());
+        assert!(rewrite(Some(cut), &edit(None), &Sources::new()).is_ok());
     }
 }

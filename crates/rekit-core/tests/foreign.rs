@@ -19,7 +19,7 @@ use rekit_core::{
     json, mask,
     mounts::parse,
     name::{BuilderName, HostPath, NodeName},
-    record::{self, NodeEdit, NodeSettings, RecordEdit},
+    record::{self, NodeEdit, NodeSettings, RecordEdit, Sources},
     step::JsonEdit,
     symptom::recognise,
 };
@@ -96,8 +96,12 @@ fn edit(settings: Option<NodeSettings>) -> RecordEdit {
 fn rewritten(bytes: &[u8]) -> Result<(), TestCaseError> {
     drop(record::nodes(bytes));
     drop(record::node_spec(bytes, &team(), &node("team0")));
-    drop(record::rewrite(Some(bytes), &edit(Some(settings()))));
-    let Ok(new) = record::rewrite(Some(bytes), &edit(None)) else {
+    drop(record::rewrite(
+        Some(bytes),
+        &edit(Some(settings())),
+        &Sources::new(),
+    ));
+    let Ok(new) = record::rewrite(Some(bytes), &edit(None), &Sources::new()) else {
         return Ok(());
     };
     let old = rounded(serde_json::from_slice(bytes).unwrap());
@@ -134,14 +138,14 @@ fn rounded(value: Value) -> Value {
 #[test]
 fn a_number_beyond_64_bits_is_rounded() {
     let record = RECORD.replace("2.5", "123456789012345678901234567890");
-    let new = record::rewrite(Some(record.as_bytes()), &edit(None)).unwrap();
+    let new = record::rewrite(Some(record.as_bytes()), &edit(None), &Sources::new()).unwrap();
     let new = String::from_utf8(new).unwrap();
     assert!(
         new.contains("1.2345678901234568e+29") || new.contains("1.2345678901234568e29"),
         "{new}"
     );
     let exact = RECORD.replace("2.5", "18446744073709551615");
-    let new = record::rewrite(Some(exact.as_bytes()), &edit(None)).unwrap();
+    let new = record::rewrite(Some(exact.as_bytes()), &edit(None), &Sources::new()).unwrap();
     assert!(
         String::from_utf8(new)
             .unwrap()

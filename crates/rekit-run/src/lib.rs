@@ -3,6 +3,7 @@
 pub mod archives;
 pub mod bundle;
 mod collection;
+mod deep;
 pub mod engine_cache;
 pub mod estimate;
 pub mod exchange;

@@ -5,6 +5,7 @@
 //! rekit-archive-helper unpack ROOT [--only-whiteouts]
 //! rekit-archive-helper list ROOT      the listing, as text
 //! rekit-archive-helper digest ROOT    the digest of the listing
+//! rekit-archive-helper check ROOT     what contradicts itself in a BuildKit state, or why it cannot be read: `Ok` or `Err` as JSON
 //! rekit-archive-helper watch PID      the watchdog that holds the daemon that PID leads still, and lets it go on
 //! ```
 //! `--channel FOLDER` goes to the socket in that folder in the place of stdin and stdout, if somebody listens there.
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use rekit_archive::{
     Changes, CompareOptions, Devices, PackOptions, Running, UnpackOptions, Watchdog,
-    buildkit_state_rules, plain_rules, tree_digest, watch, wire, write_listing,
+    buildkit_state_rules, contradictions, plain_rules, tree_digest, watch, wire, write_listing,
 };
 
 /// Files in the place of pipes, and what belongs to them.
@@ -55,12 +56,13 @@ enum Call {
     },
     List(PathBuf),
     Digest(PathBuf),
+    Check(PathBuf),
     Watch(u32),
 }
 
 fn main() -> ExitCode {
     let Some((call, files)) = parse(std::env::args_os().skip(1)) else {
-        say("usage: rekit-archive-helper pack|unpack|list|digest ROOT [options]");
+        say("usage: rekit-archive-helper pack|unpack|list|digest|check ROOT [options]");
         return ExitCode::from(2);
     };
     match run(call, &files) {
@@ -93,6 +95,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)>
         },
         "list" => Call::List(root),
         "digest" => Call::Digest(root),
+        "check" => Call::Check(root),
         "watch" => Call::Watch(root.to_str()?.parse().ok()?),
         _ => return None,
     };
@@ -139,7 +142,9 @@ impl Files {
             (Call::Pack { .. }, "--staging") => Some(&mut self.staging),
             (Call::Pack { .. }, "--digest") => Some(&mut self.digest),
             (Call::Pack { .. } | Call::Unpack { .. }, "--in") => Some(&mut self.input),
-            (Call::Pack { .. } | Call::Unpack { .. }, "--channel") => Some(&mut self.channel),
+            (Call::Pack { .. } | Call::Unpack { .. } | Call::Check(_), "--channel") => {
+                Some(&mut self.channel)
+            }
             (_, "--out") => Some(&mut self.out),
             _ => None,
         }
@@ -193,6 +198,11 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
             out.flush().map_err(|error| plain(&error))
         }
         Call::Digest(root) => print_digest(&root, &options, &mut out),
+        Call::Check(root) => {
+            let found = contradictions(&root, Path::new("/")).map_err(|error| plain(&error));
+            serde_json::to_writer(&mut out, &found).map_err(|error| plain(&error))?;
+            out.flush().map_err(|error| plain(&error))
+        }
     }
 }
 

@@ -13,7 +13,6 @@
 mod freeze;
 mod held;
 mod hold;
-mod snapshots;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,10 +27,10 @@ use crate::pack::{Changes, Ending, PackError, PackOptions, Packer, Progress, Rou
 use crate::path::TreePath;
 use crate::segment::SegmentError;
 use crate::sink::Sink;
+use crate::snapshots::{self, Snapshot};
 use crate::staging::Staging;
 use crate::walk::{Now, Scene};
 use hold::{Before, Rest};
-use snapshots::Snapshot;
 
 pub use freeze::{Freezer, Mounts, Watchdog, watch};
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     fact::Fact,
-    inventory::{CachePlace, Daemon, Host, Inventory, NodeRecord, PlaceKind, Standalone},
+    inventory::{CachePlace, Daemon, Host, Inventory, NodeRecord, PlaceKind, Record, Standalone},
     name::{HostId, HostPath},
     step::DaemonPlace,
 };
@@ -25,6 +25,37 @@ pub enum Reach {
     },
     /// At an address.
     Address(String),
+}
+
+impl Reach {
+    /// Returns the way to a builder's node; `None`: there is none from here.
+    pub(crate) fn of_node(
+        store: &HostPath,
+        builder: &str,
+        record: &Record,
+        node: &NodeRecord,
+    ) -> Option<Self> {
+        match record.driver.as_str() {
+            "docker-container" => Some(Self::Engine(DaemonPlace {
+                host: node.host.clone()?,
+                container: Some(node.name.container()),
+            })),
+            "remote" => Some(Self::Remote {
+                store: store.clone(),
+                builder: builder.to_owned(),
+                node: record.nodes.iter().position(|it| it.name == node.name)?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Returns the way to the `BuildKit` inside an engine.
+    pub(crate) fn embedded(host: &HostId) -> Self {
+        Self::Engine(DaemonPlace {
+            host: host.clone(),
+            container: None,
+        })
+    }
 }
 
 /// A daemon that collects.
@@ -62,22 +93,7 @@ impl Collector<'_> {
 pub fn collectors(inventory: &Inventory) -> Vec<Collector<'_>> {
     let mut all: Vec<Collector<'_>> = Vec::new();
     for (store, builder, record, node) in inventory.nodes() {
-        let place = record.nodes.iter().position(|it| it.name == node.name);
-        let reach = match record.driver.as_str() {
-            "docker-container" => node.host.clone().map(|host| {
-                let container = node.name.container();
-                Reach::Engine(DaemonPlace {
-                    host,
-                    container: Some(container),
-                })
-            }),
-            "remote" => place.map(|place| Reach::Remote {
-                store: store.path.clone(),
-                builder: builder.name.to_string(),
-                node: place,
-            }),
-            _ => None,
-        };
+        let reach = Reach::of_node(&store.path, builder.name.as_str(), record, node);
         let is_engine = matches!(reach, Some(Reach::Engine(_)));
         if is_engine && all.iter().any(|it| it.reach == reach) {
             continue;
@@ -163,10 +179,7 @@ fn of_engine<'a>(inventory: &'a Inventory, host: &'a Host) -> Option<Collector<'
         name: host.id.to_string(),
         builder: None,
         host: Some(host.id.clone()),
-        reach: Some(Reach::Engine(DaemonPlace {
-            host: host.id.clone(),
-            container: None,
-        })),
+        reach: Some(Reach::embedded(&host.id)),
         daemon: &engine.embedded,
         started: None,
         place: inventory.caches.iter().find(own),

@@ -10,6 +10,7 @@ use crate::{
     config::Release,
     finding::Severity,
     inventory::{ConfigKind, ConfigRemark, ConfigVerdict, Daemon, GcRule, RemarkKind},
+    name::HostPath,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -166,12 +167,32 @@ fn judged<'a>(known: &Known<'a>, reader: Reader) -> Vec<Judged<'a>> {
                     ConfigKind::Buildkitd | ConfigKind::BuildxDefault,
                     ConfigVerdict::Refused { .. },
                 ) => Some(Remedy::RetireFile(file.file.path.clone())),
+                (ConfigKind::Daemon, verdict) => {
+                    without_collection(&file.file.path, verdict, &file.remarks)
+                }
                 _ => None,
             },
         })
     });
     let nodes = nodes.filter(|_| reader == Reader::Buildkitd);
     nodes.chain(files).collect()
+}
+
+/// Takes the garbage collection out of a daemon.json that the engine refuses for it.
+fn without_collection(
+    path: &HostPath,
+    verdict: &ConfigVerdict,
+    remarks: &[ConfigRemark],
+) -> Option<Remedy> {
+    let refusal = first_refusal(verdict, remarks)?;
+    refusal
+        .key
+        .starts_with("builder.gc")
+        .then(|| Remedy::DropKey {
+            path: path.clone(),
+            keys: vec!["builder".to_owned(), "gc".to_owned()],
+            why: "no engine starts with it; without it the engine collects by its own rules",
+        })
 }
 
 /// Returns a place as compilers show it: the line, a mark below it, and what to write instead.
@@ -338,7 +359,7 @@ fn other_effect(known: &Known<'_>) -> Vec<Case> {
 
 fn engine_refuses(known: &Known<'_>) -> Vec<Case> {
     let all = judged(known, Reader::Dockerd).into_iter();
-    all.filter_map(|Judged { case, what, verdict, remarks, .. }| {
+    all.filter_map(|Judged { case, what, verdict, remarks, remedy }| {
         let case = match (first_refusal(verdict, remarks), verdict) {
             (Some(remark), _) => case
                 .cause(format!("dockerd does not start with {what}: {}.", remark.says))
@@ -348,7 +369,11 @@ fn engine_refuses(known: &Known<'_>) -> Vec<Case> {
                 .seen(reason.clone()),
             _ => return None,
         };
-        Some(case.by_hand("correct the place before the engine is started again; a copy of the old file beside it"))
+        let summary = match remedy {
+            Some(_) => "correct the place, or drop `builder.gc`, and let the engine collect by its own rules",
+            None => "correct the place before the engine is started again; a copy of the old file beside it",
+        };
+        Some(case.with_consent(remedy, summary))
     })
     .collect()
 }

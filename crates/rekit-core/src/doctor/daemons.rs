@@ -7,6 +7,7 @@ use super::{
     remedy::{Change, Remedy},
 };
 use crate::{
+    fact::Fact,
     finding::Severity,
     inventory::{Daemon, HostVolume},
 };
@@ -43,7 +44,9 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Error,
         explain: "The daemon answers, and a listing says `running`, but its databases name layers that are not there: after a power \
             loss, a full disk, or somebody who deleted files below the engine's data. Builds fail with `parent snapshot … does not \
-            exist` or `no such file or directory`. Pruning was enough in most cases; if it is not, the state must be made anew.",
+            exist`, `no such file or directory` or `blob not found`, and `--load` may hang. A quick look sees what cannot be counted or \
+            is not on the disk; `rekit doctor --deep` reads the databases on copies, and each packed layer against its digest. Pruning \
+            was enough in most cases; if it is not, the state must be made anew.",
         find: contradiction,
     },
     Check {
@@ -53,6 +56,23 @@ pub(super) const CHECKS: &[Check] = &[
         explain: "buildkitd found its cache index or its history damaged, kept it as a `.bak` file and began an empty one. What the \
             old one knew is built again; its layers may lie on the disk until a prune.",
         find: put_aside,
+    },
+    Check {
+        code: "RK325",
+        title: "a daemon answers and does not build",
+        severity: Severity::Error,
+        explain: "Health is a build with a deadline, not a word of a status: `rekit doctor --deep` had the daemon build three tiny steps, \
+            which need no network and no image, and that failed or took longer than a minute. Its log says more; a daemon that is made \
+            anew from the same image keeps its cache and loses whatever hangs.",
+        find: not_building,
+    },
+    Check {
+        code: "RK326",
+        title: "a state cannot be read",
+        severity: Severity::Info,
+        explain: "`rekit doctor --deep` reads the databases of each state on copies: directly where it may, else through a helper \
+            container. A copy between two writes cannot be had while builds write all the time.",
+        find: unread,
     },
 ];
 
@@ -179,39 +199,126 @@ fn mismatch(daemon: &Daemon, volume: Option<&HostVolume>) -> Option<String> {
     })
 }
 
+/// Returns what a deep look found in a state.
+fn found_in(contradictions: Option<&Fact<Vec<String>>>) -> Vec<String> {
+    let found = contradictions.and_then(Fact::known);
+    found.cloned().unwrap_or_default()
+}
+
 fn contradiction(known: &Known<'_>) -> Vec<Case> {
-    let nodes = known.nodes().filter_map(|node| {
-        let said = mismatch(node.facts.daemon.known()?, known.volume(node))?;
+    let nodes = known.nodes().map(|node| {
+        let volume = known.volume(node);
+        let daemon = node.facts.daemon.known();
+        let mut said: Vec<String> = daemon
+            .and_then(|daemon| mismatch(daemon, volume))
+            .into_iter()
+            .collect();
+        said.extend(found_in(
+            volume.and_then(|volume| volume.contradictions.as_ref()),
+        ));
         let prune = format!(
             "docker buildx prune -af --builder {}",
             quoted(&node.builder.name)
         );
-        let case = about(node).with_consent(
+        let case = about(node).run(prune).with_consent(
             Remedy::Renew(node.owner(), Change::empty()),
             "save its state, and give the builder a fresh one",
         );
-        Some((case, format!("node `{}`", node.facts.name), said, prune))
+        (case, format!("node `{}`", node.facts.name), said)
     });
-    let engines = known.engines().filter_map(|(host, engine)| {
-        let said = mismatch(engine.embedded.known()?, None)?;
-        let case = Case::of("host", &host.id).host(&host.id).by_hand(
-            "save what can be saved, then prune it; if builds still fail, make its state anew",
+    let engines = known.engines().map(|(host, engine)| {
+        let daemon = engine.embedded.known();
+        let said = daemon.and_then(|daemon| mismatch(daemon, None));
+        let case = Case::of("host", &host.id)
+            .host(&host.id)
+            .run("docker builder prune -af")
+            .by_hand(
+                "save what can be saved, then prune it; if builds still fail, make its state anew",
+            );
+        (case, "the engine".to_owned(), said.into_iter().collect())
+    });
+    let alone = known.inventory.standalone.iter().filter_map(|daemon| {
+        let root = daemon.root.as_ref()?;
+        let case = Case::of("standalone", root).by_hand(
+            "save its state (`rekit backup create`), then prune it; if builds still fail, begin with an empty root",
         );
-        Some((
-            case,
-            "the engine".to_owned(),
-            said,
-            "docker builder prune -af".to_owned(),
-        ))
+        let said = found_in(daemon.contradictions.as_ref());
+        Some((case, format!("the daemon in `{root}`"), said))
     });
-    nodes
-        .chain(engines)
-        .map(|(case, whose, said, prune)| {
+    let all = nodes.chain(engines).chain(alone);
+    all.filter(|(_, _, said)| !said.is_empty())
+        .map(|(mut case, whose, said)| {
+            case.evidence.extend(said);
             case.cause(format!(
                 "The databases of {whose} name layers that are not on the disk; builds fail although it runs."
             ))
-            .seen(said)
-            .run(prune)
+        })
+        .collect()
+}
+
+/// Says why a trial build failed, if one was tried.
+fn why_not(daemon: &Fact<Daemon>) -> Option<&str> {
+    daemon.known()?.trial.as_ref()?.why()
+}
+
+fn not_building(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known.nodes().filter_map(|node| {
+        let why = why_not(&node.facts.daemon)?;
+        let container = node.facts.name.container();
+        let case = about(node);
+        let case = if node.in_container() {
+            case.run(format!("docker logs {container}")).with_consent(
+                Remedy::Renew(node.owner(), Change::default()),
+                "make its container anew, which keeps the cache",
+            )
+        } else {
+            case.by_hand("look at the daemon's log, and start it again")
+        };
+        Some((case, format!("Node `{}`", node.facts.name), why))
+    });
+    let engines = known.engines().filter_map(|(host, engine)| {
+        let case = Case::of("host", &host.id).host(&host.id);
+        let case =
+            case.by_hand("look at the engine's log; what runs on it ends if it is restarted");
+        let whose = "The BuildKit inside the engine".to_owned();
+        Some((case, whose, why_not(&engine.embedded)?))
+    });
+    let alone = known.inventory.standalone.iter().filter_map(|daemon| {
+        let why = why_not(&daemon.daemon)?;
+        let name = daemon.address.clone().unwrap_or_default();
+        let case = Case::of("standalone", &name).by_hand("look at its log, and start it again");
+        Some((case, "The daemon".to_owned(), why))
+    });
+    nodes
+        .chain(engines)
+        .chain(alone)
+        .map(|(case, whose, why)| {
+            case.cause(format!(
+                "{whose} answers, and a build does not come through."
+            ))
+            .seen(why)
+        })
+        .collect()
+}
+
+fn unread(known: &Known<'_>) -> Vec<Case> {
+    let volumes = known.engines().flat_map(|(host, engine)| {
+        let volumes = engine.volumes.iter();
+        volumes.filter_map(move |volume| {
+            let reason = volume.contradictions.as_ref()?.reason()?;
+            Some((Case::of("volume", &volume.name).host(&host.id), reason))
+        })
+    });
+    let roots = known.inventory.standalone.iter().filter_map(|daemon| {
+        let reason = daemon.contradictions.as_ref()?.reason()?;
+        Some((Case::of("standalone", daemon.root.as_ref()?), reason))
+    });
+    volumes
+        .chain(roots)
+        .map(|(case, reason)| {
+            case.cause("Whether its databases and its files agree could not be told.")
+                .seen(reason)
+                .by_hand("look again when no build runs on it")
         })
         .collect()
 }

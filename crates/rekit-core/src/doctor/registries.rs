@@ -1,5 +1,7 @@
 //! RK7: what an engine or a client knows of registries, proxies and passwords, and a builder does not.
 
+use std::collections::BTreeMap;
+
 use super::{
     case::{Case, quoted},
     check::Check,
@@ -9,6 +11,7 @@ use super::{
 use crate::{
     finding::Severity,
     inventory::{ConfigFile, ConfigKind, CredentialHelper, Engine, EngineRegistry, NodeRegistry},
+    mask::MASK,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -130,7 +133,7 @@ fn with_insecure(mut change: Change, name: &str) -> Change {
 }
 
 fn no_authority(known: &Known<'_>) -> Vec<Case> {
-    let names = &known.inventory.registry_authorities;
+    let kept = &known.inventory.registry_authorities;
     let mut cases = Vec::new();
     for (node, own, _) in nodes(known) {
         // Certificates lie on this machine: engines elsewhere have their own.
@@ -139,15 +142,27 @@ fn no_authority(known: &Known<'_>) -> Vec<Case> {
             .host
             .as_ref()
             .is_some_and(|host| host.as_str().starts_with("unix:"));
-        let has = |name: &&String| {
+        let has = |name: &str| {
             let own = own.iter().find(|own| own.name.eq_ignore_ascii_case(name));
             own.is_some_and(|own| own.authorities || own.insecure)
         };
-        let missing: Vec<&String> = names.iter().filter(|name| !has(name)).collect();
+        let missing: Vec<_> = kept.iter().filter(|(name, _)| !has(name)).collect();
         if !is_here || missing.is_empty() {
             continue;
         }
-        let list: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+        let list: Vec<String> = missing
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let files: Vec<String> = missing
+            .iter()
+            .flat_map(|(_, files)| files.iter().map(ToString::to_string))
+            .collect();
+        let mut change = Change::default();
+        for (name, files) in missing {
+            let settings = change.registries.entry(name.clone()).or_default();
+            settings.authorities.clone_from(files);
+        }
         cases.push(
             about(node)
                 .cause(format!(
@@ -155,35 +170,80 @@ fn no_authority(known: &Known<'_>) -> Vec<Case> {
                     list.join(", "),
                     node.facts.name
                 ))
-                .seen(format!("certs.d has folders with `.crt` files for {}", list.join(", ")))
+                .seen(format!("for the engine: {}", files.join(", ")))
                 .seen(format!("{}: no `ca` for them in its buildkitd.toml", node.builder.file.path))
-                .by_hand("name the files as `ca` in the builder's buildkitd.toml, and make its container anew with its cache kept"),
+                .with_consent(
+                    Remedy::Renew(node.owner(), change),
+                    "name copies of the files as `ca` in the builder's buildkitd.toml, and make its container anew with its cache kept",
+                ),
         );
     }
     cases
 }
 
-/// Says where a proxy is set that pulls images over the network, other than in the builder.
-fn proxy_sources(known: &Known<'_>, engine: &Engine) -> Vec<String> {
+/// A place that says through which proxies to go.
+struct Source {
+    /// The place, in words.
+    place: String,
+    /// The proxies by variable, where they are known.
+    proxies: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// Returns the builder's options for the same proxies; `None`: one holds a password, which is for a person to write, or leads to the
+    /// machine itself, where no container gets by that name.
+    fn options(&self) -> Option<BTreeMap<String, String>> {
+        let is_loopback = |address: &str| {
+            let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+            ["localhost", "127.", "[::1]", "::1"]
+                .iter()
+                .any(|name| rest.starts_with(name))
+        };
+        let mut options = BTreeMap::new();
+        for (variable, address) in &self.proxies {
+            let leads = variable != "no_proxy";
+            if address.contains(MASK) || address.contains('@') || (leads && is_loopback(address)) {
+                return None;
+            }
+            options.insert(format!("env.{variable}"), address.clone());
+        }
+        let has = |name: &str| options.contains_key(name);
+        (has("env.http_proxy") || has("env.https_proxy")).then_some(options)
+    }
+}
+
+/// Says where a proxy is set that pulls images over the network, other than in the builder; the engine's first, as a builder does its work.
+fn proxy_sources(known: &Known<'_>, engine: &Engine) -> Vec<Source> {
     let mut sources = Vec::new();
-    let variables = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
-    for name in variables
+    if engine.proxies.keys().any(|name| name != "no_proxy") {
+        let names: Vec<&str> = engine.proxies.keys().map(String::as_str).collect();
+        sources.push(Source {
+            place: format!("engine {}: {}", engine.version, names.join(", ")),
+            proxies: engine.proxies.clone(),
+        });
+    }
+    let variable = |name: &str| {
+        let value = known.variable(&name.to_ascii_uppercase());
+        value.or_else(|| known.variable(name)).map(str::to_owned)
+    };
+    let names = ["http_proxy", "https_proxy", "no_proxy"];
+    let own: BTreeMap<_, _> = names
         .into_iter()
-        .filter(|name| known.variable(name).is_some())
-    {
-        sources.push(format!("environment: {name} is set"));
+        .filter_map(|name| Some((name.to_owned(), variable(name)?)))
+        .collect();
+    if let Some(name) = own.keys().find(|name| *name != "no_proxy") {
+        sources.push(Source {
+            place: format!("environment: {name} is set"),
+            proxies: own,
+        });
     }
     let clients = known.inventory.files.iter().filter(|file| {
         file.kind == ConfigKind::Cli && file.keys.iter().any(|key| key == "proxies")
     });
-    sources.extend(clients.map(|file| format!("{}: proxies for RUN", file.file.path)));
-    if engine.proxies.iter().any(|name| name != "no") {
-        sources.push(format!(
-            "engine {}: proxy for {}",
-            engine.version,
-            engine.proxies.join(", ")
-        ));
-    }
+    sources.extend(clients.map(|file| Source {
+        place: format!("{}: proxies for RUN", file.file.path),
+        proxies: known.inventory.client_proxies.clone(),
+    }));
     sources
 }
 
@@ -214,10 +274,20 @@ fn proxy(known: &Known<'_>) -> Vec<Case> {
             "A proxy is set on this machine, the daemon of node `{}` has none: it goes to registries directly.",
             node.facts.name
         ));
-        let case = sources.into_iter().fold(case, Case::seen);
+        let options = sources.first().and_then(Source::options);
+        let remedy = options.map(|options| {
+            let change = Change {
+                options,
+                ..Change::default()
+            };
+            Remedy::Renew(node.owner(), change)
+        });
+        let case = sources
+            .iter()
+            .fold(case, |case, source| case.seen(&source.place));
         cases.push(
             case.seen(format!("node `{}`: no proxy among its `env.` options or in its container", node.facts.name))
-                .by_hand("make its container anew with the proxy, its cache kept; name local registries in no_proxy")
+                .with_consent(remedy, "make its container anew with the proxy, its cache kept; name local registries in no_proxy")
                 .run("docker buildx create … --driver-opt env.https_proxy=… --driver-opt '\"env.no_proxy=a,b\"'"),
         );
     }
@@ -228,7 +298,11 @@ fn proxy(known: &Known<'_>) -> Vec<Case> {
 fn forgotten(helper: &CredentialHelper, file: Option<&ConfigFile>) -> Option<Remedy> {
     let path = file?.file.path.clone();
     let keys = vec![helper.key.clone()];
-    (helper.key == "credsStore").then_some(Remedy::DropKey { path, keys })
+    (helper.key == "credsStore").then_some(Remedy::DropKey {
+        path,
+        keys,
+        why: "it names a program that is not there; other logins stay",
+    })
 }
 
 fn helper_missing(known: &Known<'_>) -> Vec<Case> {

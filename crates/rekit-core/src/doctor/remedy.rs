@@ -28,6 +28,8 @@ pub enum Remedy {
         path: HostPath,
         /// The key, with the keys of the objects it is in before it.
         keys: Vec<String>,
+        /// Why it goes.
+        why: &'static str,
     },
     /// A record that nothing here can use goes.
     RetireRecord(Owner),

@@ -9,7 +9,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{checks, examine, explain};
+use super::{Remedy, checks, examine, explain, mendable};
 use crate::inventory::Inventory;
 
 const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -437,6 +437,17 @@ fn state_twins() -> Vec<(&'static str, Changes, Changes)> {
     };
     let team = at(ENGINE, "containers/0");
     let volume = at(ENGINE, "volumes/0");
+    let tried = |found: Value| {
+        let mut daemon =
+            healthy()["stores"][0]["builders"][0]["record"]["known"]["nodes"][0]["daemon"].clone();
+        daemon["known"]["trial"] = found;
+        node_with("daemon", daemon)
+    };
+    let read = |found: Value| {
+        let mut state = kept.clone();
+        state["contradictions"] = found;
+        one(&volume, state)
+    };
     vec![
         (
             "RK320",
@@ -450,8 +461,74 @@ fn state_twins() -> Vec<(&'static str, Changes, Changes)> {
         ),
         ("RK322", one(&team, lean), one(&team, foreign)),
         ("RK323", counted(20_000_000), counted(13_000_000)),
-        ("RK324", one(&volume, state), one(&volume, kept)),
+        ("RK324", one(&volume, state), one(&volume, kept.clone())),
+        (
+            "RK325",
+            tried(json!({"found": "fails", "why": "no answer within 60 s"})),
+            tried(json!({"found": "builds", "cold_ms": 90, "warm_ms": 20})),
+        ),
+        (
+            "RK326",
+            read(unreadable("it is being written")),
+            read(json!({"known": []})),
+        ),
     ]
+}
+
+#[test]
+fn a_deep_look_tells_more_of_a_state_than_a_quick_one() {
+    let mut state = volume(
+        "buildx_buildkit_team0_state",
+        &json!(["buildx_buildkit_team0"]),
+    );
+    state["contradictions"] = json!({"known": ["3 packed layers are not on the disk, such as runc-overlayfs/content/blobs/sha256/00"]});
+    check(
+        &[(&at(ENGINE, "volumes/0"), state)],
+        &expect![[r#"
+        RK323 Error node team0
+          The databases of node `team0` name layers that are not on the disk; builds fail although it runs.
+          - 3 packed layers are not on the disk, such as runc-overlayfs/content/blobs/sha256/00
+          Consent: save its state, and give the builder a fresh one
+          $ docker buildx prune -af --builder team
+    "#]],
+    );
+}
+
+#[test]
+fn a_builder_gets_the_proxies_of_its_engine_but_no_password_and_no_loopback() {
+    let options = |proxies: Value| {
+        let mut machine = healthy();
+        machine["hosts"][0]["engine"]["known"]["proxies"] = proxies;
+        let found = mendable(&inventory(machine)).into_iter();
+        let options = found.flat_map(|it| it.remedies).map(|remedy| match remedy {
+            Remedy::Renew(_, change) => change.options.into_iter().collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        });
+        options
+            .flatten()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+    };
+    let proxy = "http://proxy:3128";
+    assert_eq!(
+        options(json!({"http_proxy": proxy, "no_proxy": "localhost,10.0.0.0/8"})),
+        [
+            "env.http_proxy=http://proxy:3128",
+            "env.no_proxy=localhost,10.0.0.0/8"
+        ]
+    );
+    for other in [
+        "***",
+        "http://127.0.0.1:3128",
+        "localhost:3128",
+        "http://u@h",
+    ] {
+        assert_eq!(
+            options(json!({"http_proxy": proxy, "https_proxy": other})),
+            [""; 0],
+            "{other}"
+        );
+    }
 }
 
 fn disk_twins() -> Vec<(&'static str, Changes, Changes)> {
@@ -501,7 +578,10 @@ fn registry_twins() -> Vec<(&'static str, Changes, Changes)> {
         machine["registry_authorities"] = names;
         one("", machine)
     };
-    let behind = engine_with("proxies", json!(["https", "no"]));
+    let behind = engine_with(
+        "proxies",
+        json!({"https_proxy": "http://proxy:3128", "no_proxy": "localhost"}),
+    );
     let proxy = one(
         &at(NODE, "driver_opts"),
         json!({"default-load": "true", "env.https_proxy": "http://proxy:3128"}),
@@ -520,9 +600,9 @@ fn registry_twins() -> Vec<(&'static str, Changes, Changes)> {
         ),
         (
             "RK702",
-            known_here(json!(["r:5000"])),
+            known_here(json!({"r:5000": ["/etc/docker/certs.d/r:5000/ca.crt"]})),
             [
-                known_here(json!(["r:5000"])),
+                known_here(json!({"r:5000": ["/etc/docker/certs.d/r:5000/ca.crt"]})),
                 told("r:5000", false, false, true),
             ]
             .concat(),

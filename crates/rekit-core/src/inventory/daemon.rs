@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ActiveBuild;
-use crate::{fact::Fact, name::Platform};
+use crate::{criteria::Found, fact::Fact, name::Platform};
 
 /// A BuildKit daemon that answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,9 @@ pub struct Daemon {
     pub active: Fact<Vec<ActiveBuild>>,
     /// Its build history, summed up.
     pub history: Fact<HistorySummary>,
+    /// What became of a build with a deadline; only a deep look tries one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Found>,
 }
 
 /// A worker of a daemon.

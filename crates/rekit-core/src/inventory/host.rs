@@ -57,9 +57,9 @@ pub struct Engine {
     /// Registries that it was told how to reach.
     #[serde(default)]
     pub registries: Vec<EngineRegistry>,
-    /// Which of `http`, `https` and `no` it has a proxy setting for.
+    /// The proxies that it goes through, by variable (`http_proxy`, `https_proxy`, `no_proxy`); one with a password is hidden.
     #[serde(default)]
-    pub proxies: Vec<String>,
+    pub proxies: BTreeMap<String, String>,
     /// Where images of the store that is not in use lie, if there are any.
     #[serde(default)]
     pub other_store: Option<HostPath>,
@@ -154,6 +154,9 @@ pub struct HostVolume {
     /// Databases that a daemon found damaged and put aside, by name.
     #[serde(default)]
     pub set_aside: Vec<String>,
+    /// Where its databases and its files contradict each other; only a deep look reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradictions: Option<Fact<Vec<String>>>,
     /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
     #[serde(default)]
     pub parked: Option<u32>,

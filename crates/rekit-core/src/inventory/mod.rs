@@ -28,6 +28,8 @@ pub use place::{
     Origin, PlaceKind, RemarkKind, Standalone,
 };
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,9 +78,12 @@ pub struct Inventory {
     /// Programs that keep passwords for the docker CLI, as its config.json names them.
     #[serde(default)]
     pub credential_helpers: Vec<CredentialHelper>,
-    /// Registries for which this machine keeps certificates of authorities for its engine, by name.
+    /// Registries for which this machine keeps certificates of authorities for its engine, by name, with their files.
     #[serde(default)]
-    pub registry_authorities: Vec<String>,
+    pub registry_authorities: BTreeMap<String, Vec<HostPath>>,
+    /// The proxies that the docker CLI hands on to every RUN, by variable, from `proxies` of its config.json; one with a password is hidden.
+    #[serde(default)]
+    pub client_proxies: BTreeMap<String, String>,
     /// What BuildKit and buildx left and nobody uses any more.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,

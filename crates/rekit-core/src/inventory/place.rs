@@ -168,6 +168,9 @@ pub struct Standalone {
     pub tls: Vec<HostPath>,
     /// The daemon, or why it does not answer.
     pub daemon: Fact<Daemon>,
+    /// Where the databases and the files of its state contradict each other; only a deep look reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradictions: Option<Fact<Vec<String>>>,
 }
 
 /// How a daemon came to run, and whether it can be ended and started again from here.

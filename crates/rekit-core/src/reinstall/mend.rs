@@ -92,18 +92,15 @@ impl Reinstall<'_> {
         self.retire_files(|path| remedies.contains(&Remedy::RetireFile(path.clone())));
         for remedy in remedies {
             match remedy {
-                Remedy::DropKey { path, keys } => self.drop_key(path, keys),
+                Remedy::DropKey { path, keys, why } => self.drop_key(path, keys, why),
                 Remedy::RemoveCopy(path) => self.remove_copy(path),
                 _ => {}
             }
         }
     }
 
-    fn drop_key(&mut self, path: &HostPath, keys: &[String]) {
-        let why = format!(
-            "`{}` names a program that is not there; other logins stay",
-            keys.join(".")
-        );
+    fn drop_key(&mut self, path: &HostPath, keys: &[String], why: &str) {
+        let why = format!("`{}` goes: {why}", keys.join("."));
         let edits = vec![JsonEdit {
             keys: keys.to_vec(),
             value: None,

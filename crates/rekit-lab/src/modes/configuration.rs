@@ -3,6 +3,7 @@
 use super::builder;
 use crate::lab::Lab;
 use anyhow::Result;
+use serde_json::json;
 use std::{fs, path::PathBuf};
 
 /// What the first user wrote by hand: `gc` is a switch, not a table, so buildkitd 0.32 says `unhandled kv part: bool` and names no line.
@@ -44,6 +45,19 @@ pub(super) fn toml_keys_ignored(lab: &Lab) -> Result<()> {
 pub(super) fn gc_keep_duration(lab: &Lab) -> Result<()> {
     let rule = "[[worker.oci.gcpolicy]]\n  all = true\n  keepDuration = \"720h\"\n  reservedSpace = \"1GB\"\n  maxUsedSpace = \"2GB\"\n  minFreeSpace = \"1GB\"\n";
     boot_with(lab, "young", &format!("[worker.oci]\n  gc = true\n{rule}"))
+}
+
+/// An engine without root would not start with this any more: two values of one filter.
+pub(super) fn rootless_engine_gc(lab: &Lab) -> Result<()> {
+    let folder = lab.home().join(".config/docker");
+    fs::create_dir_all(&folder)?;
+    let policy = json!([{"keepStorage": "1GB", "filter": ["type=source.local", "type=exec.cachemount"]}, {"keepStorage": "9GB", "all": true}]);
+    let config =
+        json!({"log-level": "warn", "builder": {"gc": {"enabled": true, "policy": policy}}});
+    Ok(fs::write(
+        folder.join("daemon.json"),
+        format!("{config:#}\n"),
+    )?)
 }
 
 /// A rootless daemon's configuration that the daemon refuses.

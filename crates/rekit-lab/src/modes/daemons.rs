@@ -64,7 +64,7 @@ pub(super) fn bad_flag(lab: &Lab) -> Result<()> {
     boot_in_vain(lab, "loop")
 }
 
-/// Boots builder `name`, builds on it, stops it, hands its state to `damage`, and starts it again.
+/// Boots builder `name`, builds on it, and damages its state.
 fn damaged(
     lab: &Lab,
     name: &str,
@@ -72,6 +72,15 @@ fn damaged(
 ) -> Result<()> {
     builder::boot(lab, name, &[])?;
     build(lab, name)?;
+    damage_state(lab, name, damage)
+}
+
+/// Stops builder `name`, hands its state to `damage`, and starts it again.
+fn damage_state(
+    lab: &Lab,
+    name: &str,
+    damage: impl FnOnce(&std::path::Path) -> Result<()>,
+) -> Result<()> {
     lab.docker(&["stop", &container(name)])?;
     let state = lab.volume(&builder::volume(name))?;
     damage(&state)?;
@@ -81,13 +90,18 @@ fn damaged(
 
 /// A build with results of some megabytes that stand on each other.
 fn build(lab: &Lab, name: &str) -> Result<()> {
+    build_to(lab, name, "type=cacheonly")
+}
+
+/// The same with a result.
+fn build_to(lab: &Lab, name: &str, output: &str) -> Result<()> {
     let project = lab.home().join("project");
     fs::copy("/bin/busybox", project.join("busybox"))?;
     let steps = "FROM scratch\nCOPY busybox /bin/sh\nRUN dd if=/dev/urandom of=/a bs=1M count=16\nRUN echo b > /b\n";
     let file = write(lab, "Dockerfile.lab", steps)?;
     let mut build = lab.command("docker");
     build.args(["buildx", "build", "--builder", name, "--file", &file, "."]);
-    text(build.args(["--output", "type=cacheonly"]))?;
+    text(build.args(["--output", output]))?;
     Ok(())
 }
 
@@ -144,7 +158,11 @@ pub(super) fn layer_folders(lab: &Lab) -> Result<()> {
 
 /// The layers are there, the packed files that they came from are not.
 pub(super) fn blobs(lab: &Lab) -> Result<()> {
-    damaged(lab, "blobs", |state| {
+    builder::boot(lab, "blobs", &[])?;
+    // Layers are packed only for a result that takes them.
+    let image = lab.root().join("tmp/blobs.tar");
+    build_to(lab, "blobs", &format!("type=oci,dest={}", image.display()))?;
+    damage_state(lab, "blobs", |state| {
         for entry in fs::read_dir(state.join("runc-overlayfs/content/blobs/sha256"))? {
             fs::remove_file(entry?.path())?;
         }

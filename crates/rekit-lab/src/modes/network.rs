@@ -6,6 +6,20 @@ use anyhow::Result;
 use serde_json::json;
 use std::fs;
 
+/// A certificate that signed itself; nobody has its key.
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----
+MIIBmDCCAT+gAwIBAgIUGbKwTF/ICEzAt6IP1lCCeE3ZPO0wCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWdGhlIGF1dGhvcml0eSBvZiBhIGxhYjAgFw0yNjEyMDEwMzA3
+MTlaGA8yMTI2MTEwNzAzMDcxOVowITEfMB0GA1UEAwwWdGhlIGF1dGhvcml0eSBv
+ZiBhIGxhYjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABE/mS3qM+ykJyA5IIDpt
+KIN7gQIzBrNli/3aWQBcOUJC/w/srMXN2BWbXNcW+7f5vtIO4XBiYzvEzzB4A62z
+4zGjUzBRMB0GA1UdDgQWBBRFgOXXLR3oMvpvduItYT2lgJ1pUzAfBgNVHSMEGDAW
+gBRFgOXXLR3oMvpvduItYT2lgJ1pUzAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0cAMEQCIHNAtiuC6Hul1LKiKeEKyLEegrWHBCSC+gAc0ycMfJGqAiAknFUG
++4RVbSmb7HbO97V/1lAHoskw6cnA1QkA6oVnhA==
+-----END CERTIFICATE-----
+";
+
 /// daemon.json has a mirror and a registry without TLS; the builder was never told.
 pub(super) fn daemon_settings(lab: &Lab) -> Result<()> {
     restart_with(lab, "insecure-registries", json!(["registry.lab:5000"]))?;
@@ -17,7 +31,7 @@ pub(super) fn daemon_settings(lab: &Lab) -> Result<()> {
 pub(super) fn authority(lab: &Lab) -> Result<()> {
     let folder = lab.home().join(".config/docker/certs.d/registry.lab:5000");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("ca.crt"), "-----BEGIN CERTIFICATE-----\n")?;
+    fs::write(folder.join("ca.crt"), AUTHORITY)?;
     builder::boot(lab, "trust", &[])
 }
 

@@ -86,6 +86,11 @@ pub(super) static MODES: &[Mode] = &[
         objects::hung_daemon,
     ),
     mode(
+        "rootless-daemon-json-gc",
+        "the daemon.json of an engine without root has a rule that no engine takes",
+        configuration::rootless_engine_gc,
+    ),
+    mode(
         "gc-keys-renamed-or-partial",
         "builder `gc` runs with one of three limits",
         configuration::gc_keys,

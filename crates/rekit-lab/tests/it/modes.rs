@@ -68,6 +68,7 @@ const IN_THE_DOCTORS_TABLE: &[&str] = &[
     "remote-tls-paths",
     "kubernetes-pods",
     "desktop-leftovers",
+    "rootless-daemon-json-gc",
 ];
 
 const LS: &[&str] = &["docker", "buildx", "ls"];

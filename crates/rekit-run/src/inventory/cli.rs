@@ -1,7 +1,8 @@
 //! The docker CLI's config.json, as far as it steers builds.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
+use rekit_core::mask;
 use serde_json::Value;
 
 use crate::world::{environment::Surroundings, host};
@@ -17,6 +18,23 @@ pub(super) struct CliConfig {
     pub(super) plugin_folders: Vec<PathBuf>,
     /// The programs that keep passwords: key and name, each name once.
     pub(super) credential_helpers: Vec<(&'static str, String)>,
+    /// The proxies for every RUN, by variable, passwords hidden.
+    pub(super) proxies: BTreeMap<String, String>,
+}
+
+/// Lists the proxies for the builds of any engine; those of single engines are theirs.
+fn proxies(config: &Value) -> BTreeMap<String, String> {
+    let variables = [
+        ("httpProxy", "http_proxy"),
+        ("httpsProxy", "https_proxy"),
+        ("noProxy", "no_proxy"),
+    ];
+    let said = config.pointer("/proxies/default");
+    let set = variables.into_iter().filter_map(|(key, variable)| {
+        let value = said?.get(key)?.as_str().filter(|value| !value.is_empty())?;
+        Some((variable.to_owned(), mask::proxy(value)))
+    });
+    set.collect()
 }
 
 /// Lists the programs that keep passwords. For which registries is nobody's business.
@@ -64,5 +82,6 @@ pub(super) fn cli_config(surroundings: &Surroundings) -> CliConfig {
             .map(PathBuf::from)
             .collect(),
         credential_helpers: credential_helpers(&config),
+        proxies: proxies(&config),
     }
 }

@@ -276,6 +276,7 @@ fn assemble(
         dockerfiles: project.dockerfiles,
         credential_helpers: logins::credential_helpers(surroundings, &base.cli),
         registry_authorities: logins::registry_authorities(surroundings),
+        client_proxies: base.cli.proxies.clone(),
         leftovers: own.leftovers,
         unreadable,
     };

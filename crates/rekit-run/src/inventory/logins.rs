@@ -1,8 +1,8 @@
 //! What this machine knows of registries beside the builders: programs that keep passwords, certificates of authorities.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use rekit_core::{inventory::CredentialHelper, mask};
+use rekit_core::{inventory::CredentialHelper, mask, name::HostPath};
 
 use super::cli::CliConfig;
 use crate::world::{
@@ -36,8 +36,8 @@ pub(super) fn credential_helpers(
         .collect()
 }
 
-/// Lists the registries for which an engine of this machine, with root or without, finds certificates of authorities.
-pub(super) fn registry_authorities(surroundings: &Surroundings) -> Vec<String> {
+/// Lists the registries for which an engine of this machine, with root or without, finds certificates of authorities, with their files.
+pub(super) fn registry_authorities(surroundings: &Surroundings) -> BTreeMap<String, Vec<HostPath>> {
     let folders = [
         surroundings.system("/etc/docker/certs.d"),
         surroundings.config_home().join("docker/certs.d"),
@@ -47,14 +47,17 @@ pub(super) fn registry_authorities(surroundings: &Surroundings) -> Vec<String> {
         .flat_map(|folder| host::list(folder, 1000).unwrap_or_default());
     // `.crt` is an authority; `.cert` and `.key` are the client's own.
     let is_authority = |name: &str| Path::new(name).extension().is_some_and(|end| end == "crt");
-    let mut names: Vec<String> = registries
-        .filter(|registry| {
-            let files = host::list(&registry.path, 1000).unwrap_or_default();
-            files.iter().any(|file| is_authority(&file.name))
-        })
-        .map(|registry| registry.name)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    let mut found: BTreeMap<String, Vec<HostPath>> = BTreeMap::new();
+    for registry in registries {
+        let files = host::list(&registry.path, 1000).unwrap_or_default();
+        let authorities = files.iter().filter(|file| is_authority(&file.name));
+        let mut paths: Vec<_> = authorities
+            .map(|file| host::host_path(&file.path))
+            .collect();
+        if !paths.is_empty() {
+            paths.sort();
+            found.entry(registry.name).or_default().extend(paths);
+        }
+    }
+    found
 }

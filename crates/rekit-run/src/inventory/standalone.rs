@@ -153,6 +153,7 @@ fn of_process(surroundings: &Surroundings, process: &Process) -> Standalone {
         origin: Some(origin(process, &root)),
         unit: process.unit.clone(),
         daemon: not_asked(),
+        contradictions: None,
     }
 }
 
@@ -250,6 +251,7 @@ fn by_address(found: &mut Vec<Standalone>, address: String, known_by: String) {
             origin: None,
             tls: Vec::new(),
             daemon: not_asked(),
+            contradictions: None,
         }),
     }
 }
@@ -291,6 +293,7 @@ fn by_root(found: &mut Vec<Standalone>, root: &Path, unreadable: &mut Vec<(HostP
             daemon: Fact::Unreadable {
                 reason: "no daemon runs on this state".to_owned(),
             },
+            contradictions: None,
         });
     }
 }
@@ -330,6 +333,7 @@ fn by_unit(found: &mut Vec<Standalone>, files: &[ConfigFile]) {
                 daemon: Fact::Unreadable {
                     reason: "the unit is not active".to_owned(),
                 },
+                contradictions: None,
             }),
         }
     }

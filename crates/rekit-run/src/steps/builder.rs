@@ -7,7 +7,7 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::{Scene, criteria};
+use super::{Scene, criteria, file};
 use crate::world::{ChangeWorld, NodeRequest, ReadWorld, WorldError};
 
 /// Seconds before the engine kills a daemon that never came up.
@@ -105,8 +105,9 @@ pub(super) async fn effect<W: ChangeWorld>(
         )
     };
     let old = world.read_file(record).await?;
-    let new =
-        record::rewrite(old.as_ref().map(|(bytes, _)| bytes.expose()), edit).map_err(unusable)?;
+    let sources = file::read_sources(edit, world).await?;
+    let old = old.as_ref().map(|(bytes, _)| bytes.expose());
+    let new = record::rewrite(old, edit, &sources).map_err(unusable)?;
     let spec = record::node_spec(&new, &edit.builder, node).map_err(unusable)?;
     let container = node.container();
     prepare_volume(scene, world).await?;

@@ -6,7 +6,7 @@ use rekit_core::{
     json, // One key of a foreign JSON file, every other byte kept.
     name::{Digest, HostPath},
     next::Observed,
-    record,
+    record::{self, RecordEdit, Sources},
     step::{Action, FileState, Kept},
     undo::{Outcome, Undo},
 };
@@ -146,7 +146,11 @@ pub(super) async fn prepare_undo<W: ReadWorld, J: Journal>(
     expect(target.path, target.before, old.as_ref())?;
     let made = match scene.action {
         Action::BringFile { content, .. } => Some(content.clone()),
-        action => make(action, old.as_ref(), journal)?.map(|(bytes, _)| Digest::of(bytes.expose())),
+        action => {
+            let sources = sources(action, world).await?;
+            let new = make(action, old.as_ref(), &sources, journal)?;
+            new.map(|(bytes, _)| Digest::of(bytes.expose()))
+        }
     };
     let was = match &old {
         Some((content, bits)) => Some(Kept {
@@ -187,7 +191,12 @@ pub(super) async fn effect<W: ChangeWorld, J: Journal>(
             mode,
             ..
         } => Some((world.archived_file(source, path, content).await?, *mode)),
-        action => make(action, old.as_ref(), journal)?,
+        action => make(
+            action,
+            old.as_ref(),
+            &sources(action, world).await?,
+            journal,
+        )?,
     };
     match new {
         Some((bytes, mode)) => world.write_file(change, &bytes, mode).await?,
@@ -216,17 +225,40 @@ fn expect(
     }
 }
 
+/// Reads the files of this machine that go into a record.
+async fn sources<W: ReadWorld>(action: &Action, world: &W) -> Result<Sources, WorldError> {
+    match action {
+        Action::RewriteRecord { edit, .. } => read_sources(edit, world).await,
+        _ => Ok(Sources::new()),
+    }
+}
+
+/// Reads the files of this machine that an edit puts into its record; one that is not there is missing among them.
+pub(super) async fn read_sources<W: ReadWorld>(
+    edit: &RecordEdit,
+    world: &W,
+) -> Result<Sources, WorldError> {
+    let mut sources = Sources::new();
+    for path in edit.sources() {
+        if let Some((content, _)) = world.read_file(path).await? {
+            sources.insert(path.clone(), content.expose().to_vec());
+        }
+    }
+    Ok(sources)
+}
+
 /// Returns what the step makes of the file's present content.
 fn make<J: Journal>(
     action: &Action,
     old: Option<&(ForeignBytes, u32)>,
+    sources: &Sources,
     journal: &J,
 ) -> Result<Content, WorldError> {
     let bytes = old.map(|(bytes, _)| bytes.expose());
     let mode = old.map_or(STORE_FILE_MODE, |(_, mode)| *mode);
     match action {
         Action::RewriteRecord { edit, record, .. } => {
-            let new = record::rewrite(bytes, edit).map_err(|error| {
+            let new = record::rewrite(bytes, edit, sources).map_err(|error| {
                 WorldError::failed(format!("`{record}` cannot be rewritten"), error)
             })?;
             Ok(Some((ForeignBytes::new(new), mode)))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rekit_core::{
     doctor::{examine, explain},
     finding::Diagnosis,
+    inventory::Inventory,
     reinstall::Consent,
 };
 
@@ -15,6 +16,9 @@ use crate::{call::Call, exit::Exit, failure::Failure, goal_file, ui};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    /// Try a build on every daemon that answers too, and read the databases of every state on copies: seconds to minutes
+    #[arg(long)]
+    deep: bool,
     /// Mend what needs nobody's consent, by a plan that is shown and asked about first
     #[arg(long)]
     fix: bool,
@@ -46,30 +50,41 @@ impl Arguments {
 
 pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(file) = &arguments.bundle {
-        return bundle::run(call, file).await;
+        return bundle::run(call, file, arguments.deep).await;
     }
     if arguments.fix {
-        return fix(call, &arguments.agreed()?).await;
+        return fix(call, &arguments.agreed()?, arguments.deep).await;
     }
-    let diagnosis = examine(&call.look().await?);
+    let diagnosis = examine(&look(call, arguments.deep).await?);
     call.output
         .give(&diagnosis, |style| ui::doctor::doctor(&diagnosis, style));
     call.remind();
     Ok(exit(&diagnosis))
 }
 
+/// Returns everything found, with builds and databases if it shall be a deep look.
+async fn look(call: &Call<'_>, deep: bool) -> Result<Inventory, Failure> {
+    let mut inventory = call.look().await?;
+    if deep {
+        let session = call.silent();
+        call.looking(Box::pin(session.look_deeper(&mut inventory)))
+            .await?;
+    }
+    Ok(inventory)
+}
+
 /// Mends, then looks again: what is left needs care.
-async fn fix(call: &Call<'_>, consent: &Consent) -> Result<Exit, Failure> {
+async fn fix(call: &Call<'_>, consent: &Consent, deep: bool) -> Result<Exit, Failure> {
     call.refuse_open_run()?;
     let goal = goal_file::read(call, None)?;
-    let inventory = call.look().await?;
+    let inventory = look(call, deep).await?;
     let session = call.silent();
     let planned = session.plan_fix(&inventory, &goal, consent);
     let told = plan::carry_out(call, &inventory, planned).await?;
     if told.exit != Exit::Done {
         return Ok(told.exit);
     }
-    let diagnosis = examine(&call.look().await?);
+    let diagnosis = examine(&look(call, deep).await?);
     call.output
         .note(&ui::doctor::doctor(&diagnosis, &call.output.note_style));
     Ok(exit(&diagnosis))

@@ -127,7 +127,9 @@ fn mend(rows: &[Row]) -> Vec<String> {
         )];
     }
     let consent = own.iter().cloned().collect::<Vec<_>>().join(",");
-    let fixed = planted.rekit(&["doctor", "--fix", "--consent", &consent, "--yes"]);
+    let mut fix = vec!["doctor", "--fix", "--consent", &consent, "--yes"];
+    fix.extend(planted.depth());
+    let fixed = planted.rekit(&fix);
     if !matches!(fixed.code, Some(0 | 3)) {
         return vec![format!("the plan failed\n{fixed}")];
     }

@@ -31,8 +31,9 @@ fn boot(lab: &Lab, names: &[&str]) {
 }
 
 #[track_caller]
-fn diagnosis(doctor: &mut Command) -> Value {
-    let answer = Answer::of(doctor.args(["doctor", "--format", "json"]));
+fn diagnosis(doctor: &mut Command, depth: Option<&str>) -> Value {
+    let doctor = doctor.args(["doctor", "--format", "json"]).args(depth);
+    let answer = Answer::of(doctor);
     assert!(matches!(answer.code, Some(0 | 3)), "{answer}");
     answer.json()
 }
@@ -41,13 +42,20 @@ fn diagnosis(doctor: &mut Command) -> Value {
 /// an alarm counts if it is raised every time.
 #[track_caller]
 fn has_alarms(doctor: impl Fn() -> Command, expected: &[&str]) {
+    for depth in [None, Some("--deep")] {
+        has_alarms_at(depth, &doctor, expected);
+    }
+}
+
+#[track_caller]
+fn has_alarms_at(depth: Option<&str>, doctor: &impl Fn() -> Command, expected: &[&str]) {
     let mut last = Value::Null;
     for _ in 0..4 {
         let mut doctor = doctor();
         // A lab's programs begin in its project.
         let project = doctor.get_current_dir().unwrap().to_owned();
         let own = project.ancestors().nth(2).unwrap();
-        last = diagnosis(&mut doctor);
+        last = diagnosis(&mut doctor, depth);
         let findings = last["findings"].as_array().unwrap();
         let found = alarms(findings, own);
         let codes: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).collect();
@@ -78,7 +86,7 @@ fn three_builders_are_well_and_looked_at_within_a_second() {
     is_well(|| lab.command("rekit"));
     let looks = (0..5).map(|_| {
         let began = Instant::now();
-        diagnosis(&mut lab.command("rekit"));
+        diagnosis(&mut lab.command("rekit"), None);
         began.elapsed()
     });
     // The best of five: the machine does other things beside this.

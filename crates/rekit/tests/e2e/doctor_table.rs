@@ -11,6 +11,8 @@ pub(crate) struct Row {
     pub(crate) also: &'static [&'static str],
     /// Whether a user without root asks.
     pub(crate) as_user: bool,
+    /// Whether only a deep look can see it.
+    pub(crate) deep: bool,
 }
 
 const fn row(mode: &'static str, shows: &'static [(&'static str, Option<&'static str>)]) -> Row {
@@ -19,11 +21,16 @@ const fn row(mode: &'static str, shows: &'static [(&'static str, Option<&'static
         shows,
         also: &[],
         as_user: false,
+        deep: false,
     }
 }
 
 const fn also(row: Row, also: &'static [&'static str]) -> Row {
     Row { also, ..row }
+}
+
+const fn deep(row: Row) -> Row {
+    Row { deep: true, ..row }
 }
 
 const fn as_user(row: Row) -> Row {
@@ -188,14 +195,6 @@ pub(crate) const BY_HAND: &[(&str, &str)] = &[
     (
         "binfmt-lost-after-reboot",
         "emulators are the whole machine's; the command that registers them is shown",
-    ),
-    (
-        "corporate-ca-missing",
-        "not yet: the files for a builder's buildkitd.toml are named, not written",
-    ),
-    (
-        "proxy-only-half-set",
-        "not yet: the options for a builder are named, not set; a proxy may carry a password",
     ),
     (
         "hung-daemon",
@@ -402,6 +401,10 @@ pub(crate) const ROWS: &[Row] = &[
         "daemon-json-gc-kills-engine",
         &[("daemon-json-gc-kills-engine", Some("RK105"))],
     ),
+    row(
+        "rootless-daemon-json-gc",
+        &[("rootless-daemon-json-gc", Some("RK408"))],
+    ),
     row("toml-keys-ignored", &[("toml-keys-ignored", Some("RK402"))]),
     row(
         "standalone-config-invalid",
@@ -452,9 +455,11 @@ pub(crate) const ROWS: &[Row] = &[
         "snapshot-directories-missing",
         &[("snapshot-directories-missing", Some("RK323"))],
     ),
-    // Of these two only a build tells, or a look into the databases, which a quick look does not take: `rekit validate`.
-    row("containerdmeta-lost", &[("containerdmeta-lost", None)]),
-    row("blob-missing", &[("blob-missing", None)]),
+    deep(row(
+        "containerdmeta-lost",
+        &[("containerdmeta-lost", Some("RK323"))],
+    )),
+    deep(row("blob-missing", &[("blob-missing", Some("RK323"))])),
     row(
         "daemon-killed-mid-build",
         &[("daemon-killed-mid-build", Some("RK322"))],

@@ -14,6 +14,7 @@ mod bundle;
 mod collection;
 mod configurations;
 mod criteria;
+mod deep;
 mod doctor;
 mod doctor_fix;
 mod doctor_healthy;

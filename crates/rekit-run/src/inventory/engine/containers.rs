@@ -171,5 +171,6 @@ fn describe(volume: &Volume, all: &[ContainerSummary]) -> Option<HostVolume> {
             reason: "it lies on another machine".to_owned(),
         },
         set_aside: Vec::new(),
+        contradictions: None,
     })
 }

@@ -63,6 +63,7 @@ pub(super) async fn ask(address: &Address, deadline: Deadline, limit: Duration) 
         cache: fact(usage),
         active,
         history,
+        trial: None,
     })
 }
 

@@ -1,9 +1,13 @@
 //! What an engine was told of registries and proxies, and what its other image store still holds.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rekit_core::{
     inventory::{EngineRegistry, ImageStore},
+    mask,
     name::HostPath,
 };
 use serde_json::Value;
@@ -31,22 +35,18 @@ pub(super) fn registries(info: &Value) -> Vec<EngineRegistry> {
         .collect()
 }
 
-/// Lists the proxies that an engine was given, without their addresses.
-pub(super) fn proxies(info: &Value) -> Vec<String> {
-    let set = |key: &str| {
-        info.get(key)
-            .and_then(Value::as_str)
-            .is_some_and(|value| !value.is_empty())
-    };
-    [
-        ("HttpProxy", "http"),
-        ("HttpsProxy", "https"),
-        ("NoProxy", "no"),
-    ]
-    .into_iter()
-    .filter(|(key, _)| set(key))
-    .map(|(_, name)| name.to_owned())
-    .collect()
+/// Lists the proxies that an engine was given, by variable, passwords hidden.
+pub(super) fn proxies(info: &Value) -> BTreeMap<String, String> {
+    let variables = [
+        ("HttpProxy", "http_proxy"),
+        ("HttpsProxy", "https_proxy"),
+        ("NoProxy", "no_proxy"),
+    ];
+    let set = variables.into_iter().filter_map(|(key, variable)| {
+        let value = info.get(key)?.as_str().filter(|value| !value.is_empty())?;
+        Some((variable.to_owned(), mask::proxy(value)))
+    });
+    set.collect()
 }
 
 /// Returns where images of the store that is not used lie in a data folder, if there are any.
@@ -88,7 +88,12 @@ mod tests {
                 "fine:5000": {"Name": "fine:5000", "Mirrors": null, "Secure": true}
             }}
         });
-        assert_eq!(proxies(&info), ["http", "no"]);
+        let shown: Vec<_> = proxies(&info).into_iter().collect();
+        let expected = [("http_proxy", "***"), ("no_proxy", "localhost")];
+        assert_eq!(
+            shown,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         let found = registries(&info);
         let told: Vec<_> = found
             .iter()

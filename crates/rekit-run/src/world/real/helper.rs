@@ -3,12 +3,13 @@
 //! Invariants: nothing is pulled, no TTY, log driver `none`; the container has no network and is gone afterwards.
 
 use std::{
+    error::Error,
     io::{Read, Write},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
-use rekit_archive::{Archive, ArchiveWriter, Watchdog, buildkit_state_rules, wire};
+use rekit_archive::{Archive, ArchiveWriter, Contradiction, Watchdog, buildkit_state_rules, wire};
 use rekit_buildkit::{Engine, Filters};
 use rekit_core::{event::Event, name::VolumeName};
 use rustix::fs::MemfdFlags;
@@ -104,6 +105,21 @@ pub(super) async fn unpack(
     let unpacked = container.unpack(ends, archive, listener).await;
     container.remove().await;
     unpacked
+}
+
+/// Reads through the helper where a volume's state contradicts itself.
+pub(super) async fn check(engine: &Engine, volume: &VolumeName) -> Answer<Vec<Contradiction>> {
+    let (container, ends) = Helper::start(engine, volume, &["check", ROOT], View::ReadOnly).await?;
+    let read = tokio::task::spawn_blocking(move || serde_json::from_reader(ends.reader)).await;
+    container.remove().await;
+    let failed = |error: Box<dyn Error + Send + Sync>| {
+        let what = format!("the helper cannot read the state in volume `{volume}`");
+        WorldError::failed(what, error)
+    };
+    let answer: Result<Vec<Contradiction>, String> = read
+        .map_err(|error| failed(error.into()))?
+        .map_err(|error: serde_json::Error| failed(error.into()))?;
+    answer.map_err(|why| failed(why.into()))
 }
 
 /// Returns what is known of the daemon whose state lies in a volume: how its container was made, and the volume's own options.

@@ -10,6 +10,7 @@ mod builds;
 pub mod canary;
 mod channel;
 mod configuration;
+mod deep;
 mod docker;
 mod engine;
 pub(crate) mod engine_cache;

@@ -176,7 +176,7 @@ async fn prove_cache(control: &Control, claim: &Claim) -> Answer<String> {
     let Some(native) = claim.platforms.first() else {
         return Ok("no platform to prove its cache on".to_owned());
     };
-    let (made, hit) = try_cache(control, native)
+    let (made, hit) = try_cache(control, native, PROBE)
         .await
         .map_err(|error| WorldError::failed(what, chain(&error)))?;
     Ok(format!(
@@ -184,11 +184,15 @@ async fn prove_cache(control: &Control, claim: &Claim) -> Answer<String> {
     ))
 }
 
-/// Builds for a platform cold, warm, and with one input changed; returns the milliseconds of the first two.
-pub(super) async fn try_cache(control: &Control, platform: &Platform) -> Answer<(u64, u64)> {
+/// Builds for a platform cold, warm, and with one input changed, each within `limit`; returns the milliseconds of the first two.
+pub(super) async fn try_cache(
+    control: &Control,
+    platform: &Platform,
+    limit: Duration,
+) -> Answer<(u64, u64)> {
     let what = format!("a build for {platform}");
     let wanted = platform.as_str().parse().map_err(failed(what.clone()))?;
-    let report = probe::run_cache_probe(control, &wanted, &nonce()?, PROBE).await;
+    let report = probe::run_cache_probe(control, &wanted, &nonce()?, limit).await;
     let report = report.map_err(failed(what.clone()))?;
     if !report.is_sound() {
         let rounds = [

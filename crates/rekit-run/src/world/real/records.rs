@@ -20,7 +20,8 @@ pub(super) async fn of(world: &RealWorld<'_>, daemon: &Reach) -> Answer<Vec<Cach
     Ok(records.into_iter().map(record).collect())
 }
 
-async fn connect(world: &RealWorld<'_>, daemon: &Reach) -> Answer<Control> {
+/// Connects to a daemon, whichever way leads to it.
+pub(super) async fn connect(world: &RealWorld<'_>, daemon: &Reach) -> Answer<Control> {
     let what = || "the daemon cannot be reached".to_owned();
     let address: Result<Daemon, String> = match daemon {
         Reach::Engine(place) => {

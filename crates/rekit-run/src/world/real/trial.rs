@@ -13,7 +13,7 @@ use rekit_core::{
 use super::{
     Answer, RealWorld,
     front_end::{self, FrontEnd},
-    proof::{self, CONNECT, connect, failed},
+    proof::{self, CONNECT, PROBE, connect, failed},
 };
 
 /// Asks a daemon who it is.
@@ -30,7 +30,7 @@ pub(super) async fn build(
     daemon: &DaemonPlace,
     platform: &Platform,
 ) -> Answer<(u64, u64)> {
-    proof::try_cache(&control(world, daemon).await?, platform).await
+    proof::try_cache(&control(world, daemon).await?, platform, PROBE).await
 }
 
 /// Builds with buildx or Compose, and removes what that left.

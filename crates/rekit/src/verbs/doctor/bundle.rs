@@ -15,7 +15,7 @@ use crate::{
     ui::{self, style::clean},
 };
 
-pub(super) async fn run(call: &Call<'_>, file: &Path) -> Result<Exit, Failure> {
+pub(super) async fn run(call: &Call<'_>, file: &Path, deep: bool) -> Result<Exit, Failure> {
     let is_pipe = file == Path::new("-");
     let path = call.surroundings.working_folder().join(file);
     let out = if is_pipe {
@@ -23,7 +23,7 @@ pub(super) async fn run(call: &Call<'_>, file: &Path) -> Result<Exit, Failure> {
     } else {
         begin(&path)?
     };
-    let inventory = call.look().await?;
+    let inventory = super::look(call, deep).await?;
     let diagnosis = examine(&inventory);
     let session = call.silent();
     let program = env!("CARGO_PKG_VERSION");

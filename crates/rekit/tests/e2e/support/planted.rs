@@ -67,10 +67,17 @@ impl Planted {
 
     /// Returns what the doctor finds.
     pub(crate) fn findings(&self) -> Vec<Value> {
-        let answer = self.rekit(&["doctor", "--format", "json"]);
+        let mut doctor = vec!["doctor", "--format", "json"];
+        doctor.extend(self.depth());
+        let answer = self.rekit(&doctor);
         assert!(matches!(answer.code, Some(0 | 3)), "{answer}");
         let document = answer.json();
         document["findings"].as_array().unwrap().clone()
+    }
+
+    /// Returns the flag of a deep look, if one of the modes needs it.
+    pub(crate) fn depth(&self) -> Option<&'static str> {
+        self.rows.iter().any(|row| row.deep).then_some("--deep")
     }
 
     /// Returns the names of all builders that have a container of their own.
