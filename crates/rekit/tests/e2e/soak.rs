@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a campaign tells its table")]
 
 use crate::support::{Machine, Seen, set_by};
+use rekit_core::next::Entry;
 use std::time::Duration;
 
 const CLIENTS: u32 = 2;
@@ -45,6 +46,7 @@ fn r6_2_4_r6_2_5_reinstalls_in_a_row_cost_no_build() {
          | change | builds | failed or wrong | median ms | 9 of 10 within ms | longest ms |\n|---|---|---|---|---|---|\n{}",
         table.concat()
     );
+    println!("{}", stalls(&machine, &ours));
     for client in baseline.iter().chain(&ours) {
         assert!(client.bad.is_empty(), "{}", client.bad.join("\n"));
         assert!(client.good > 0, "nothing was built");
@@ -55,6 +57,37 @@ fn r6_2_4_r6_2_5_reinstalls_in_a_row_cost_no_build() {
         let longest = |seen: &[Seen]| times(seen).last().copied().unwrap_or_default();
         assert!(longest(&ours) <= longest(&baseline) + LONGEST_STALL);
     }
+}
+
+/// Tells each slow build with what it printed and the steps of rekit that began or ended meanwhile.
+fn stalls(machine: &Machine, seen: &[Seen]) -> String {
+    let runs = machine.runs();
+    let mut told = Vec::new();
+    for (at, took, said) in seen.iter().flat_map(|client| &client.slow) {
+        told.push(format!("\na build of {} ms:\n{said}", took.as_millis()));
+        let until = i128::try_from(took.as_millis()).unwrap_or(0) + 500;
+        for run in &runs {
+            for (time, entry) in &run.entries {
+                let (word, step) = match entry {
+                    Entry::Started { step, .. } => ("began", step),
+                    Entry::Finished { step, .. } => ("ended", step),
+                    _ => continue,
+                };
+                let mut steps = run.plan.steps.iter();
+                let kind = steps
+                    .find(|it| it.id == *step)
+                    .map_or("", |it| it.action.kind());
+                let since = time.duration_since(*at).as_millis();
+                if (-1_000..until).contains(&since) {
+                    told.push(format!(
+                        "{since:>8} ms: {word} {kind}, {}",
+                        run.plan.purpose
+                    ));
+                }
+            }
+        }
+    }
+    told.join("\n")
 }
 
 fn row(change: &str, seen: &[Seen]) -> String {

@@ -1,6 +1,7 @@
 //! A client that builds all the time and looks at what comes out.
 
 use super::Machine;
+use jiff::Timestamp;
 use std::{
     fs,
     path::Path,
@@ -15,9 +16,14 @@ pub(crate) struct Seen {
     pub(crate) good: u32,
     /// How long each good build took.
     pub(crate) took: Vec<Duration>,
+    /// The good builds that took longer than [`SLOW`]: when they began, how long they took, what they printed.
+    pub(crate) slow: Vec<(Timestamp, Duration, String)>,
     /// What went wrong, build by build.
     pub(crate) bad: Vec<String>,
 }
+
+/// A build that takes longer is worth a closer look.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// Every build has a new file and a new argument, removes a file of the base, and writes to a cache mount.
 const DOCKERFILE: &str = r#"FROM scratch AS base
@@ -70,11 +76,15 @@ impl Machine {
         let mut seen = Seen::default();
         while !is_over.load(Ordering::Relaxed) {
             let round = format!("{number}.{}", seen.good + 1);
-            let began = Instant::now();
+            let (at, began) = (Timestamp::now(), Instant::now());
             match self.build_round(builder, &folder, &round) {
-                Ok(()) => {
+                Ok(said) => {
+                    let took = began.elapsed();
                     seen.good += 1;
-                    seen.took.push(began.elapsed());
+                    seen.took.push(took);
+                    if took > SLOW {
+                        seen.slow.push((at, took, said));
+                    }
                 }
                 Err(why) => {
                     seen.bad.push(why);
@@ -87,7 +97,7 @@ impl Machine {
         seen
     }
 
-    fn build_round(&self, builder: &str, folder: &Path, round: &str) -> Result<(), String> {
+    fn build_round(&self, builder: &str, folder: &Path, round: &str) -> Result<String, String> {
         let data = round.repeat(20_000);
         fs::write(folder.join("data"), &data).unwrap();
         let out = folder.join("out");
@@ -105,7 +115,7 @@ impl Machine {
         }
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_default();
         if read("round").trim() == round && read("data") == data {
-            Ok(())
+            Ok(answer.text())
         } else {
             Err(format!("round {round} came out wrong"))
         }
