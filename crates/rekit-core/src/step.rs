@@ -3,9 +3,8 @@
 //! Invariants: a step holds no foreign bytes, only digests of them; a removal of state names the step that verified its archive.
 //! Struct variants only: serde does not refuse unknown keys in the other kinds.
 
+mod again;
 mod told;
-
-use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,7 @@ use crate::{
     record::RecordEdit,
     standalone::{Launch, ProcessIdentity, StandalonePlace},
 };
+pub use again::AGAIN;
 
 /// The restart policy of a parked container.
 pub const PARKED_POLICY: &str = "no";
@@ -80,31 +80,6 @@ pub enum Identity {
         /// The step.
         step: StepId,
     },
-}
-
-/// The label that tells what a container or a volume was before it was made again: ids, `RUN/STEP`, times, with spaces between them.
-pub const AGAIN: &str = "rekit.again";
-
-fn was(known_by: &str, labels: &BTreeMap<String, String>) -> bool {
-    let earlier = labels.get(AGAIN);
-    earlier.is_some_and(|earlier| earlier.split(' ').any(|it| it == known_by))
-}
-
-impl Identity {
-    /// Returns whether a container with these labels is this one, made again.
-    pub fn was(&self, labels: &BTreeMap<String, String>) -> bool {
-        match self {
-            Self::Id { id } => was(id.as_str(), labels),
-            Self::MadeBy { run, step } => was(&format!("{run}/{step}"), labels),
-        }
-    }
-}
-
-impl VolumePlace {
-    /// Returns whether a volume with these labels is this one, made again.
-    pub fn was(&self, labels: &BTreeMap<String, String>) -> bool {
-        was(&self.created_at, labels)
-    }
 }
 
 /// A node as it lies on its host: what a step relies on when it touches one.
