@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -368,13 +369,14 @@ fn copy(path: &Path, scratch: &Path) -> io::Result<Option<File>> {
     Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
 }
 
-/// Makes a file that goes when it is closed.
+/// Makes a file that goes when it is closed, and that no other account can open in the meantime: a history may hold what was no one's business.
 fn nameless(folder: &Path) -> io::Result<File> {
     let path = folder.join(format!(".rekit-copy-{}", std::process::id()));
     let file = File::options()
         .read(true)
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(&path)?;
     fs::remove_file(path)?;
     Ok(file)
