@@ -137,8 +137,8 @@ pub enum SessionError {
 
 impl Session<'_> {
     /// Returns everything found, with what rekit keeps parked marked as such.
-    pub async fn look(&self) -> Inventory {
-        let mut inventory = inventory::inventory(self.surroundings, Limits::default()).await;
+    pub async fn look(&self, limits: Limits) -> Inventory {
+        let mut inventory = inventory::inventory(self.surroundings, limits).await;
         // A journal that cannot be read is reported by the verbs that need it; without it nothing is known to be parked.
         let parked = self
             .history()

@@ -7,6 +7,7 @@ use std::{cell::Cell, future::Future, io, pin::pin};
 use rekit_core::{event::Event, inventory::Inventory};
 use rekit_run::{
     executor::KillPoint,
+    inventory::Limits,
     journal::{HomeError, StoredRun},
     session::{Session, SessionError},
     world::{environment::Surroundings, host},
@@ -78,9 +79,18 @@ impl<'a> Call<'a> {
         self.session(&nobody)
     }
 
-    /// Returns everything found.
+    /// Returns everything found, for what is done upon it.
     pub(crate) async fn look(&self) -> Result<Inventory, Failure> {
-        self.looking(Box::pin(self.silent().look())).await
+        self.look_within(Limits::patient()).await
+    }
+
+    /// Returns everything found, for somebody who waits.
+    pub(crate) async fn look_quickly(&self) -> Result<Inventory, Failure> {
+        self.look_within(Limits::default()).await
+    }
+
+    async fn look_within(&self, limits: Limits) -> Result<Inventory, Failure> {
+        self.looking(Box::pin(self.silent().look(limits))).await
     }
 
     /// Does what changes nothing; the first signal ends it.

@@ -48,6 +48,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// Limits for somebody who waits for the answer.
     fn default() -> Self {
         Self {
             total: Duration::from_millis(4500),
@@ -55,6 +56,20 @@ impl Default for Limits {
             project: Duration::from_millis(1500),
             endpoint: Duration::from_secs(2),
             program: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Limits {
+    /// Limits for a look that something is done upon: on a machine with much to do a daemon takes its seconds, and is not to be taken for
+    /// one that hangs.
+    pub fn patient() -> Self {
+        Self {
+            total: Duration::from_secs(20),
+            files: Duration::from_secs(5),
+            project: Duration::from_secs(5),
+            endpoint: Duration::from_secs(8),
+            program: Duration::from_secs(8),
         }
     }
 }

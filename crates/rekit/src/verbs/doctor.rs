@@ -55,7 +55,12 @@ pub(crate) async fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, 
     if arguments.fix {
         return fix(call, &arguments.agreed()?, arguments.deep).await;
     }
-    let diagnosis = examine(&look(call, arguments.deep).await?);
+    let inventory = if arguments.deep {
+        look(call, true).await?
+    } else {
+        call.look_quickly().await?
+    };
+    let diagnosis = examine(&inventory);
     call.output
         .give(&diagnosis, |style| ui::doctor::doctor(&diagnosis, style));
     call.remind();
