@@ -1,11 +1,35 @@
 //! Builds that a step waits for: told while they run, named where they do not end, cut only where a person agreed.
 
-use rekit_core::{event::Event, inventory::ActiveBuild, step::NodePlace};
+use rekit_core::{
+    event::Event,
+    inventory::ActiveBuild,
+    name::{ContainerName, HostId},
+    step::NodePlace,
+};
 
 use crate::world::{ChangeWorld, WorldError};
 
 /// Seconds that builds have to end once they are cut.
 const CUT_SECONDS: u32 = 30;
+
+/// How often a node with a client and without a build is looked at.
+const LOOKS: u32 = 3;
+
+/// Returns the builds on a node that is to end now. A client that has connected and built nothing yet is about to: it gets its moment, so
+/// that its build is seen and not cut.
+pub(super) async fn before_the_end<W: ChangeWorld>(
+    host: &HostId,
+    container: &ContainerName,
+    world: &W,
+) -> Result<Vec<ActiveBuild>, WorldError> {
+    for _ in 0..LOOKS {
+        let active = world.active_builds(host, container).await?;
+        if !active.is_empty() || world.clients_leave(host, container).await? {
+            return Ok(active);
+        }
+    }
+    Ok(Vec::new()) // Whoever stays that long without a build has none in mind.
+}
 
 /// Watches the builds on a node whose clients should all be gone.
 ///

@@ -7,7 +7,7 @@ use rekit_core::{
     undo::{Outcome, Undo},
 };
 
-use super::same_container;
+use super::{builds, same_container};
 use crate::world::{ChangeWorld, ReadWorld, WorldError};
 
 pub(super) async fn observe_stop<W: ReadWorld>(
@@ -71,7 +71,7 @@ pub(super) async fn stop<W: ChangeWorld>(
 ) -> Result<Outcome, WorldError> {
     // The wait for builds is over: one that runs now began on a record that was read before the grace.
     // A daemon that does not tell may still end by itself, and is not killed if it does not.
-    let active = world.active_builds(&node.host, &node.container).await;
+    let active = builds::before_the_end(&node.host, &node.container, world).await;
     let active = active.unwrap_or_default();
     if !active.is_empty() {
         let told = ActiveBuild::all_told(&active);

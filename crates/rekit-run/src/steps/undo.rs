@@ -192,10 +192,8 @@ async fn wait_for_builds<W: ChangeWorld>(
 ) -> Result<(), WorldError> {
     for waited in 0..DRAIN_LIMIT_SECONDS {
         // A daemon that never answered has never built anything.
-        let active = world
-            .active_builds(host, container)
-            .await
-            .unwrap_or_default();
+        let active = builds::before_the_end(host, container, world).await;
+        let active = active.unwrap_or_default();
         if active.is_empty() {
             return Ok(());
         }

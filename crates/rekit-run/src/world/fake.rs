@@ -186,6 +186,10 @@ impl ReadWorld for FakeWorld {
         Ok(busy.then_some(build).into_iter().collect())
     }
 
+    async fn clients_leave(&self, host: &HostId, container: &ContainerName) -> Answer<bool> {
+        Ok(!self.busy.contains(&(host.clone(), container.clone())))
+    }
+
     async fn file(&self, path: &HostPath) -> Answer<FileState> {
         Ok(self.state(path))
     }

@@ -75,6 +75,12 @@ pub trait ReadWorld: ReadStandalone {
         host: &HostId,
         container: &ContainerName,
     ) -> impl Future<Output = Answer<Vec<ActiveBuild>>>;
+    /// Returns once no client is connected to the daemon in a container, or after a few seconds; returns whether none is.
+    fn clients_leave(
+        &self,
+        host: &HostId,
+        container: &ContainerName,
+    ) -> impl Future<Output = Answer<bool>>;
     /// Returns whether a file is there, and its digest.
     fn file(&self, path: &HostPath) -> impl Future<Output = Answer<FileState>>;
     /// Returns a file's content and permission bits, `None` if it is absent.

@@ -1,5 +1,7 @@
 //! Builds that run on a node: which they are, and how they are cut.
 
+use std::time::{Duration, Instant};
+
 use rekit_buildkit::{BuildRecord, Engine, ExecLimit, ExecSpec};
 use rekit_core::{
     inventory::ActiveBuild,
@@ -8,6 +10,11 @@ use rekit_core::{
 
 use super::{Answer, RealWorld, WorldError, proof};
 use crate::inventory;
+
+/// How long a client that is connected gets to begin its build.
+const CLIENT_BEGINS: Duration = Duration::from_secs(3);
+
+const POLL: Duration = Duration::from_millis(20);
 
 /// Ends the program through which each client speaks to the daemon in a node's container: the daemon gives up the build of a client that is
 /// gone. Made of what the smallest shell has; the zeros between the words of a command line fall away.
@@ -31,6 +38,24 @@ pub(super) fn named(world: &RealWorld<'_>, active: Vec<BuildRecord>) -> Vec<Acti
     let mut builds: Vec<_> = active.into_iter().map(inventory::active_build).collect();
     inventory::name_builds(&mut builds, &world.surroundings);
     builds
+}
+
+/// A client of a node in a container is a program in that container, so the engine knows of each. A program that is no client delays this.
+pub(super) async fn clients_leave(engine: &Engine, container: &ContainerName) -> Answer<bool> {
+    let began = Instant::now();
+    loop {
+        let found = engine.container_inspect(container.as_str()).await;
+        let (detail, _) = found.map_err(|error| {
+            WorldError::failed(format!("the clients of `{container}` are unknown"), error)
+        })?;
+        if detail.exec_ids.is_empty() {
+            return Ok(true);
+        }
+        if began.elapsed() > CLIENT_BEGINS {
+            return Ok(false);
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Ends the connections of all clients. A signal to the daemon would not do: it waits for its builds, and a killed one leaves its databases open.

@@ -169,6 +169,10 @@ impl ReadWorld for RealWorld<'_> {
         builds::active(self, host, container).await
     }
 
+    async fn clients_leave(&self, host: &HostId, container: &ContainerName) -> Answer<bool> {
+        builds::clients_leave(&self.engine(host).await?, container).await
+    }
+
     async fn file(&self, path: &HostPath) -> Answer<FileState> {
         file::state(path)
     }
