@@ -15,8 +15,11 @@ use std::{
 
 const RESUME: &[&str] = &["resume", "--yes"];
 const ROLLBACK: &[&str] = &["rollback", "--yes"];
-/// Milliseconds after which the next kill comes on average: whatever rekit does then, each moment is as likely as any other.
-const MEAN: f64 = 1_500.0;
+/// Seconds after which the next kill comes on average, one of these each time: whatever rekit does then, each moment is as likely as any
+/// other. The short one meets the first steps again and again, the long ones let a run come to its last.
+const SHORT: f64 = 1.5;
+const LONG: f64 = 6.0;
+const LONGEST: f64 = 15.0;
 
 #[test]
 fn r1_4_1_r2_1_5_runs_killed_at_random_moments_end_done_or_as_before() {
@@ -143,7 +146,12 @@ impl Killer<'_> {
     fn moment(&mut self) -> Duration {
         let (die, sides) = (self.dice.below(1 << 20), f64::from(1_u32 << 20));
         let chance = (f64::from(u32::try_from(die).unwrap()) + 1.0) / sides;
-        Duration::from_secs_f64(-chance.ln() * MEAN / 1_000.0)
+        let mean = match self.dice.below(3) {
+            0 => SHORT,
+            1 => LONG,
+            _ => LONGEST,
+        };
+        Duration::from_secs_f64(-chance.ln() * mean)
     }
 
     /// Writes down what was under way.
