@@ -39,4 +39,5 @@ pub mod socket;
 pub mod standalone;
 pub mod step;
 pub mod symptom;
+pub mod text;
 pub mod undo;

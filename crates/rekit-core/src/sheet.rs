@@ -145,6 +145,7 @@ fn way_back(action: &Action) -> &'static str {
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
+        | Action::SilenceLines { .. }
         | Action::RemoveFile { .. }
         | Action::RestoreFile { .. }
         | Action::BringFile { .. } => "the file comes back as it was, from its kept bytes",

@@ -188,6 +188,17 @@ pub enum Action {
         /// The changes.
         edits: Vec<JsonEdit>,
     },
+    /// Makes comments of lines of a text file and keeps every other byte.
+    SilenceLines {
+        /// The file.
+        path: HostPath,
+        /// What it must be.
+        before: FileState,
+        /// The lines, counted from 1.
+        lines: Vec<u32>,
+        /// What is set before each.
+        mark: String,
+    },
     /// Removes a file.
     RemoveFile {
         /// The file.

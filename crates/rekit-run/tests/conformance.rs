@@ -341,6 +341,19 @@ fn r1_4_2_each_file_step_can_be_taken_back() {
             edits,
         },
     );
+    let profile = bench.path(".profile");
+    std::fs::write(
+        bench.lab.home().join(".profile"),
+        b"umask 022\nexport BUILDX_BUILDER=gone\n# \xff",
+    )
+    .unwrap();
+    let silence = Action::SilenceLines {
+        before: bench.file(&profile),
+        path: profile,
+        lines: vec![2],
+        mark: ": # ".to_owned(),
+    };
+    bench.there_and_back(7, &silence);
     let blob = bench
         .journal
         .keep(&ForeignBytes::new(b"restored".to_vec()))

@@ -31,6 +31,13 @@ pub enum Remedy {
         /// Why it goes.
         why: &'static str,
     },
+    /// A line of a file that sets variables does nothing any more.
+    SilenceLine {
+        /// The file.
+        path: HostPath,
+        /// The line, counted from 1.
+        line: u32,
+    },
     /// A record that nothing here can use goes.
     RetireRecord(Owner),
     /// A record that does not parse is made again from its container; without one it goes.

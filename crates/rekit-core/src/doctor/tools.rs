@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     finding::Severity,
-    inventory::{ConfigFile, Tool},
+    inventory::{Assigned, ConfigFile, Tool},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -300,7 +300,7 @@ fn api_version(known: &Known<'_>) -> Vec<Case> {
 }
 
 /// Returns what files of shells set a variable to, with a case begun about each.
-fn set_in_files<'a>(known: &Known<'a>, name: &str) -> Vec<(Case, &'a ConfigFile, &'a str)> {
+fn set_in_files<'a>(known: &Known<'a>, name: &str) -> Vec<(Case, &'a ConfigFile, &'a Assigned)> {
     let files = known.inventory.files.iter();
     files
         .flat_map(|file| file.assigned.iter().map(move |assigned| (file, assigned)))
@@ -309,20 +309,28 @@ fn set_in_files<'a>(known: &Known<'a>, name: &str) -> Vec<(Case, &'a ConfigFile,
             let (line, value) = (assigned.line, assigned.value.as_str());
             let case = Case::of("file", &file.file.path)
                 .seen(format!("{}, line {line}: {name}={value}", file.file.path));
-            (case, file, value)
+            (case, file, assigned)
         })
         .collect()
 }
 
+fn line_goes(file: &ConfigFile, assigned: &Assigned) -> Remedy {
+    Remedy::SilenceLine {
+        path: file.file.path.clone(),
+        line: assigned.line,
+    }
+}
+
 fn profile_names_no_builder(known: &Known<'_>) -> Vec<Case> {
     let set = set_in_files(known, "BUILDX_BUILDER").into_iter();
-    set.filter(|(_, _, value)| !known.names_a_builder(value))
-        .map(|(case, file, value)| {
+    set.filter(|(_, _, assigned)| !known.names_a_builder(&assigned.value))
+        .map(|(case, file, assigned)| {
+            let value = &assigned.value;
             case.cause(format!(
                 "`{}` sets BUILDX_BUILDER to `{value}`, and no builder or context has this name; builds of a shell that reads it fail.",
                 file.file.path
             ))
-            .by_hand("remove the line, or create a builder of that name")
+            .with_consent(line_goes(file, assigned), "make a comment of the line, or create a builder of that name")
             .run(format!("docker buildx create --name {}", quoted(value)))
         })
         .collect()
@@ -330,13 +338,13 @@ fn profile_names_no_builder(known: &Known<'_>) -> Vec<Case> {
 
 fn profile_forces_legacy(known: &Known<'_>) -> Vec<Case> {
     let set = set_in_files(known, "DOCKER_BUILDKIT").into_iter();
-    set.filter(|(_, _, value)| is_false(value))
-        .map(|(case, file, _)| {
+    set.filter(|(_, _, assigned)| is_false(&assigned.value))
+        .map(|(case, file, assigned)| {
             case.cause(format!(
                 "`{}` turns BuildKit off for `docker build`.",
                 file.file.path
             ))
-            .by_hand("remove the line")
+            .with_consent(line_goes(file, assigned), "make a comment of the line")
         })
         .collect()
 }

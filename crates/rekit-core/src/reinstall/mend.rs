@@ -14,6 +14,7 @@ use crate::{
     name::{BuilderName, ContainerName, HostId, HostPath, NodeName, VolumeName},
     plan::{Plan, Purpose},
     step::{Action, JsonEdit},
+    text,
 };
 
 /// What a person agreed to have mended, beside what needs nobody's consent.
@@ -97,6 +98,42 @@ impl Reinstall<'_> {
                 _ => {}
             }
         }
+        self.silence_lines(remedies);
+    }
+
+    /// Makes comments of lines; those of one file together, as each step relies on the file's bytes.
+    fn silence_lines(&mut self, remedies: &[Remedy]) {
+        let mut files: BTreeMap<&HostPath, Vec<u32>> = BTreeMap::new();
+        for remedy in remedies {
+            if let Remedy::SilenceLine { path, line } = remedy {
+                files.entry(path).or_default().push(*line);
+            }
+        }
+        for (path, lines) in files {
+            if self.is_out_of_reach(path) {
+                continue;
+            }
+            self.draft.push(
+                "what it sets keeps builds from working; a comment holds nobody up, and can be undone by hand too",
+                Action::SilenceLines {
+                    before: self.ground.file(path),
+                    path: path.clone(),
+                    lines,
+                    mark: text::silent_mark(path).to_owned(),
+                },
+            );
+        }
+    }
+
+    /// Whether a file is root's to change, which is said.
+    fn is_out_of_reach(&mut self, path: &HostPath) -> bool {
+        let machine = &self.ground.inventory.machine;
+        let is_in_reach = machine.user == 0 || path.is_within(&machine.home);
+        if !is_in_reach {
+            let why = "changing it needs root, so it stays as it is";
+            self.draft.leave_out(path.to_string(), why);
+        }
+        !is_in_reach
     }
 
     fn drop_key(&mut self, path: &HostPath, keys: &[String], why: &str) {
@@ -116,10 +153,8 @@ impl Reinstall<'_> {
     }
 
     fn remove_copy(&mut self, path: &HostPath) {
-        let machine = &self.ground.inventory.machine;
-        if machine.user != 0 && !path.is_within(&machine.home) {
-            let why = "removing it needs root, so it stays as it is";
-            return self.draft.leave_out(path.to_string(), why);
+        if self.is_out_of_reach(path) {
+            return;
         }
         self.draft.push(
             "docker finds a copy that works in its place; the journal keeps this one",

@@ -14,6 +14,7 @@ impl Action {
             Self::RewriteRecord { .. } => "rewrite-record",
             Self::WriteFile { .. } => "write-file",
             Self::EditJson { .. } => "edit-json",
+            Self::SilenceLines { .. } => "silence-lines",
             Self::RemoveFile { .. } => "remove-file",
             Self::RemoveTree { .. } => "remove-tree",
             Self::RemoveSocket { .. } => "remove-socket",
@@ -79,6 +80,7 @@ impl Action {
             Self::RewriteRecord { edit, .. } => format!("builder {}", edit.builder),
             Self::WriteFile { path, .. }
             | Self::EditJson { path, .. }
+            | Self::SilenceLines { path, .. }
             | Self::RemoveFile { path, .. }
             | Self::RemoveTree { path, .. }
             | Self::RestoreFile { path, .. }

@@ -93,13 +93,17 @@ fn profile(path: &Path) -> Option<ConfigFile> {
 /// Returns what a file sets the telling variables to. The last word stands, as for the shell; what a shell works out is not told.
 fn telling(text: &str) -> Vec<Assigned> {
     let mut found: Vec<Assigned> = Vec::new();
+    let mut goes_on = false;
     for (line, number) in text.lines().zip(1_u32..) {
+        // A command of several lines is worked out by the shell alone.
+        let is_a_part = goes_on || line.ends_with('\\');
+        goes_on = line.ends_with('\\');
         for name in assigned(line) {
             if !TELLING.contains(&name) {
                 continue;
             }
             found.retain(|earlier| earlier.name != name);
-            let value = plain_value(line, name).filter(|_| holds_for_all(line));
+            let value = plain_value(line, name).filter(|_| !is_a_part && holds_for_all(line));
             found.extend(value.map(|value| Assigned {
                 line: number,
                 name: name.to_owned(),
@@ -204,6 +208,8 @@ mod tests {
             ("[ -f x ] && export BUILDX_BUILDER=x", None),
             ("if true; then\n  export BUILDX_BUILDER=x\nfi", None),
             ("# export BUILDX_BUILDER=x", None),
+            ("export A=1 \\\nBUILDX_BUILDER=x", None),
+            ("export BUILDX_BUILDER=x \\\nB=2", None),
         ] {
             let found = telling(text);
             let value = found.first().map(|assigned| assigned.value.as_str());

@@ -8,6 +8,7 @@ use rekit_core::{
     next::Observed,
     record::{self, RecordEdit, Sources},
     step::{Action, FileState, Kept},
+    text,
     undo::{Outcome, Undo},
 };
 
@@ -66,11 +67,13 @@ fn target(action: &Action) -> Target<'_> {
             store: store.as_ref(),
             before,
         },
-        Action::EditJson { path, before, .. } => Target {
-            path,
-            store: None,
-            before,
-        },
+        Action::EditJson { path, before, .. } | Action::SilenceLines { path, before, .. } => {
+            Target {
+                path,
+                store: None,
+                before,
+            }
+        }
         other => unreachable!("BUG: `{}` is no file step", other.kind()),
     }
 }
@@ -272,6 +275,10 @@ fn make<J: Journal>(
                 .map_err(|error| WorldError::failed(format!("`{path}` cannot be edited"), error))?;
             Ok(Some((ForeignBytes::new(new), mode)))
         }
+        Action::SilenceLines { lines, mark, .. } => {
+            let new = text::silence(bytes.unwrap_or_default(), lines, mark);
+            Ok(Some((ForeignBytes::new(new), mode)))
+        }
         Action::RestoreFile {
             blob: Some(Kept { blob, mode }),
             ..
@@ -331,6 +338,7 @@ pub(super) fn guard(action: &Action) -> Option<(&HostPath, &FileState)> {
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
+        | Action::SilenceLines { .. }
         | Action::RemoveFile { .. }
         | Action::RestoreFile { .. }
         | Action::BringFile { .. } => {

@@ -74,6 +74,7 @@ pub async fn observe<W: ReadWorld>(scene: &Scene<'_>, world: &W) -> Result<Obser
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
+        | Action::SilenceLines { .. }
         | Action::RemoveFile { .. }
         | Action::RestoreFile { .. }
         | Action::BringFile { .. } => file::observe(scene, world).await,
@@ -167,6 +168,7 @@ pub async fn prepare_undo<W: ReadWorld, J: Journal>(
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
+        | Action::SilenceLines { .. }
         | Action::RemoveFile { .. }
         | Action::RestoreFile { .. }
         | Action::BringFile { .. } => file::prepare_undo(scene, world, journal).await,
@@ -250,6 +252,7 @@ pub async fn effect<W: ChangeWorld, J: Journal>(
         Action::RewriteRecord { .. }
         | Action::WriteFile { .. }
         | Action::EditJson { .. }
+        | Action::SilenceLines { .. }
         | Action::RemoveFile { .. }
         | Action::RestoreFile { .. }
         | Action::BringFile { .. } => file::effect(scene, world, journal).await,

@@ -173,14 +173,6 @@ pub(crate) const BY_HAND: &[(&str, &str)] = &[
         "a variable of the shell that asks, which no program can change for it",
     ),
     (
-        "profile-names-missing-builder",
-        "a person's own profile, whose lines may belong together; the line is shown",
-    ),
-    (
-        "profile-forces-legacy-builder",
-        "a person's own profile, whose lines may belong together; the line is shown",
-    ),
-    (
         "gc-default-filter",
         "a rule inside the engine's release: only a newer engine has another",
     ),
