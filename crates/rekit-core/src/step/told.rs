@@ -80,7 +80,6 @@ impl Action {
             Self::RewriteRecord { edit, .. } => format!("builder {}", edit.builder),
             Self::WriteFile { path, .. }
             | Self::EditJson { path, .. }
-            | Self::SilenceLines { path, .. }
             | Self::RemoveFile { path, .. }
             | Self::RemoveTree { path, .. }
             | Self::RestoreFile { path, .. }
@@ -88,6 +87,10 @@ impl Action {
             | Self::RestoreTree { path, .. }
             | Self::RemoveSocket { path, .. }
             | Self::RestoreSocket { path, .. } => path.to_string(),
+            Self::SilenceLines { path, lines, .. } => {
+                let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+                format!("{path}, line {}", lines.join(", "))
+            }
             Self::Drain { node, .. }
             | Self::StopNode { node, .. }
             | Self::Park { node }

@@ -79,10 +79,7 @@ pub(crate) fn change(action: &Action) -> Option<String> {
             let keys: Vec<_> = edits.iter().map(|edit| edit.keys.join(".")).collect();
             format!("{path}: {} changed, the rest kept", keys.join(", "))
         }
-        Action::SilenceLines { path, lines, .. } => {
-            let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
-            format!("{path}: line {} is a comment now", lines.join(", "))
-        }
+        Action::SilenceLines { .. } => format!("{} made a comment", action.subject()),
         Action::RemoveFile { path, .. } | Action::RemoveTree { path, .. } => {
             format!("{path} was removed")
         }
