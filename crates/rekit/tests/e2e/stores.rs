@@ -11,6 +11,8 @@ use std::{
 };
 
 const TEAM: &str = "buildx_buildkit_team0";
+/// What a client says that meets a daemon on its way out, or the container just without it.
+const TURNED_AWAY: &[&str] = &["listing workers", "failed to dial gRPC", "is not running"];
 
 #[test]
 fn a_builder_that_a_known_store_names_too_is_left_as_it_is() {
@@ -60,11 +62,13 @@ fn a_store_that_nobody_knows_of_keeps_its_builder_as_its_client_halts_the_run() 
     let before = machine.containers();
     let is_over = AtomicBool::new(false);
     let builds = thread::scope(|scope| {
-        let client = scope.spawn(|| build_until(&machine, &second, &is_over));
+        // Two, so that the run does not pass between two builds of one.
+        let clients = [(); 2].map(|()| scope.spawn(|| build_until(&machine, &second, &is_over)));
         let refused = machine.rekit(&["reinstall", "--yes"]);
         is_over.store(true, Ordering::Relaxed);
         assert_eq!(refused.refused().code, Some(4));
-        client.join().unwrap()
+        let builds = clients.into_iter().flat_map(|it| it.join().unwrap());
+        builds.collect::<Vec<_>>()
     });
     assert!(
         builds.iter().any(|it| it.answer.code == Some(0)),
@@ -73,8 +77,10 @@ fn a_store_that_nobody_knows_of_keeps_its_builder_as_its_client_halts_the_run() 
     // Who comes while the old daemon ends is turned away: of a store that nobody knows, nothing tells that he will come. No build is cut.
     let end = end_of_the_old_node(&machine);
     for build in builds.iter().filter(|it| it.answer.code != Some(0)) {
-        assert!(!build.answer.stderr.contains("#1 "), "was cut: {build:?}");
-        let met = build.began <= end.1 && end.0 <= build.ended;
+        let said = &build.answer.stderr;
+        assert!(!said.contains("#1 "), "was cut: {build:?}");
+        assert!(TURNED_AWAY.iter().any(|it| said.contains(it)), "{build:?}");
+        let met = end.is_some_and(|end| build.began <= end.1 && end.0 <= build.ended);
         assert!(met, "failed at another time than {end:?}: {build:?}");
     }
     assert_eq!(
@@ -87,24 +93,21 @@ fn a_store_that_nobody_knows_of_keeps_its_builder_as_its_client_halts_the_run() 
         .good();
 }
 
-/// Returns when the run began to end the old node, and when that was over.
-fn end_of_the_old_node(machine: &Machine) -> (Timestamp, Timestamp) {
+/// Returns when the run began to end the old node, and when that was over; nothing where it was halted before.
+fn end_of_the_old_node(machine: &Machine) -> Option<(Timestamp, Timestamp)> {
     let runs = machine.runs();
     let run = runs.last().unwrap();
     let mut steps = run.plan.steps.iter();
-    let stop = steps.find(|it| matches!(it.action, Action::StopNode { .. }));
+    let stop = steps.find(
+        |it| matches!(&it.action, Action::StopNode { node, .. } if node.container.as_str() == TEAM),
+    );
     let stop = stop.unwrap().id;
-    let times: Vec<_> = run
-        .entries
-        .iter()
-        .filter(|(_, entry)| match entry {
-            Entry::Started { step, .. } | Entry::Finished { step, .. } => *step == stop,
-            _ => false,
-        })
-        .map(|(time, _)| *time)
-        .collect();
-    assert_eq!(times.len(), 2, "{:?}", run.entries);
-    (times[0], times[1])
+    let is_begun = |entry: &Entry| matches!(entry, Entry::Started { step, .. } if *step == stop);
+    let entries = run.entries.iter();
+    let mut times = entries
+        .skip_while(|(_, entry)| !is_begun(entry))
+        .map(|(time, _)| *time);
+    Some((times.next()?, times.next()?))
 }
 
 /// A build, and when it was.
