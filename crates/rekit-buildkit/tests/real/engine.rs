@@ -7,6 +7,7 @@ use rekit_buildkit::{
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Container, IMAGE, MINUTE, engine, fresh};
 
@@ -92,7 +93,13 @@ async fn a_container_lives_from_create_to_remove() {
 }
 
 async fn check_logs(engine: &Engine, container: &str) {
-    let logs = engine.container_logs(container, 10, 1024).await.unwrap();
+    // It writes when it is scheduled, which is after its start was answered.
+    let deadline = Instant::now() + MINUTE;
+    let mut logs = engine.container_logs(container, 10, 1024).await.unwrap();
+    while (logs.stdout.is_empty() || logs.stderr.is_empty()) && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
+        logs = engine.container_logs(container, 10, 1024).await.unwrap();
+    }
     assert_eq!(
         (logs.stdout.as_slice(), logs.stderr.as_slice(), logs.cut),
         (&b"out\n"[..], &b"err\n"[..], false)

@@ -122,8 +122,17 @@ pub(crate) fn containers(lab: &Lab, asked: &str) -> World {
     let lines = inspected.lines();
     lines
         .filter_map(|line| line.trim_start_matches('/').split_once(' '))
-        .map(|(name, facts)| (format!("container {name}"), facts.to_owned()))
+        .map(|(name, facts)| (format!("container {name}"), in_order(facts)))
         .collect()
+}
+
+/// Sorts the mounts at the end of a container's facts: the engine lists them in any order.
+fn in_order(facts: &str) -> String {
+    let Some((facts, mounts)) = facts.split_once(" mounts=") else {
+        return facts.to_owned();
+    };
+    let mounts: BTreeSet<_> = mounts.split_whitespace().collect();
+    format!("{facts} mounts={mounts:?}")
 }
 
 /// Lists a folder without some of its entries.
