@@ -12,8 +12,8 @@ use crate::world::{ChangeWorld, WorldError};
 /// Seconds that builds have to end once they are cut.
 const CUT_SECONDS: u32 = 30;
 
-/// How often a node with a client and without a build is looked at.
-const LOOKS: u32 = 3;
+/// How often a daemon with a client and without a build is looked at.
+pub(super) const LOOKS: u32 = 3;
 
 /// Returns the builds on a node that is to end now. A client that has connected and built nothing yet is about to: it gets its moment, so
 /// that its build is seen and not cut.

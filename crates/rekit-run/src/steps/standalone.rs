@@ -266,6 +266,7 @@ impl Wait {
         world: &mut W,
     ) -> Result<Vec<ActiveBuild>, WorldError> {
         let on = format!("the daemon at `{}`", daemon.address);
+        let mut looks = builds::LOOKS;
         while !world.has_ended(process).await? {
             let active = match world.builds_of(daemon).await {
                 Ok(active) => active,
@@ -273,6 +274,11 @@ impl Wait {
                 Err(error) => return Err(error),
             };
             let is_over = self.waited >= self.limit_seconds;
+            // A client that has connected and built nothing yet is about to: its build is to be seen, not cut.
+            if active.is_empty() && looks > 0 && !world.clients_of_leave(process).await? {
+                looks -= 1;
+                continue;
+            }
             if active.is_empty() || (self.cut && is_over) {
                 return Ok(active);
             }

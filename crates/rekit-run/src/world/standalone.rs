@@ -44,6 +44,8 @@ pub trait ReadStandalone {
     /// Returns the builds that run on a daemon now.
     fn builds_of(&self, daemon: &StandalonePlace)
     -> impl Future<Output = Answer<Vec<ActiveBuild>>>;
+    /// Returns once no client is connected to a daemon, or after a few seconds; returns whether none is.
+    fn clients_of_leave(&self, process: ProcessIdentity) -> impl Future<Output = Answer<bool>>;
 }
 
 /// Ends and starts standalone daemons, and moves their states. What is done already is success.

@@ -59,6 +59,11 @@ impl ReadStandalone for FakeWorld {
         };
         Ok(found.busy.then_some(build).into_iter().collect())
     }
+
+    async fn clients_of_leave(&self, process: ProcessIdentity) -> Answer<bool> {
+        let mut daemons = self.daemons.values();
+        Ok(!daemons.any(|daemon| daemon.process == Some(process) && daemon.busy))
+    }
 }
 
 impl ChangeStandalone for FakeWorld {

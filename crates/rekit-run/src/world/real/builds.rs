@@ -42,20 +42,26 @@ pub(super) fn named(world: &RealWorld<'_>, active: Vec<BuildRecord>) -> Vec<Acti
 
 /// A client of a node in a container is a program in that container, so the engine knows of each. A program that is no client delays this.
 pub(super) async fn clients_leave(engine: &Engine, container: &ContainerName) -> Answer<bool> {
-    let began = Instant::now();
-    loop {
+    all_leave(async || {
         let found = engine.container_inspect(container.as_str()).await;
         let (detail, _) = found.map_err(|error| {
             WorldError::failed(format!("the clients of `{container}` are unknown"), error)
         })?;
-        if detail.exec_ids.is_empty() {
-            return Ok(true);
-        }
+        Ok(!detail.exec_ids.is_empty())
+    })
+    .await
+}
+
+/// Returns once there are no clients, or after a client's moment; returns whether there are none.
+pub(super) async fn all_leave(have_clients: impl AsyncFn() -> Answer<bool>) -> Answer<bool> {
+    let began = Instant::now();
+    while have_clients().await? {
         if began.elapsed() > CLIENT_BEGINS {
             return Ok(false);
         }
         tokio::time::sleep(POLL).await;
     }
+    Ok(true)
 }
 
 /// Ends the connections of all clients. A signal to the daemon would not do: it waits for its builds, and a killed one leaves its databases open.

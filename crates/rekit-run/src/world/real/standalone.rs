@@ -1,5 +1,6 @@
 //! Standalone daemons of this machine: ended, started as they ran, their states moved by a rename.
 
+mod clients;
 mod launch;
 
 use std::{
@@ -78,6 +79,12 @@ impl ReadStandalone for RealWorld<'_> {
         let active = control.active_builds(ControlTimeouts::LOOK).await;
         let active = active.map_err(|error| refused(&error))?;
         Ok(builds::named(self, active))
+    }
+
+    async fn clients_of_leave(&self, process: ProcessIdentity) -> Answer<bool> {
+        // Who may end a process may see its sockets; where not, none is waited for.
+        builds::all_leave(async || Ok(clients::of(process.pid).is_ok_and(|them| !them.is_empty())))
+            .await
     }
 }
 
