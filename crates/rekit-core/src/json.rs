@@ -1,11 +1,33 @@
 //! Changes keys of a foreign JSON file and keeps every other byte.
 
+use std::fmt::{self, Display, Formatter};
+
 use jsonc_parser::{
     ParseOptions,
     cst::{CstInputValue, CstObject, CstRootNode},
 };
 
 use crate::step::JsonEdit;
+
+impl JsonEdit {
+    /// Returns the removal of a key.
+    pub fn removal(keys: &[&str]) -> Self {
+        Self {
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            value: None,
+        }
+    }
+}
+
+impl Display for JsonEdit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.join(".");
+        match &self.value {
+            Some(value) => write!(f, "`{keys}` becomes `{value}`"),
+            None => write!(f, "`{keys}` goes"),
+        }
+    }
+}
 
 /// Why a JSON file cannot be edited.
 #[derive(Debug, thiserror::Error)]

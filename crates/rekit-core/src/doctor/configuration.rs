@@ -11,6 +11,7 @@ use crate::{
     finding::Severity,
     inventory::{ConfigKind, ConfigRemark, ConfigVerdict, Daemon, GcRule, RemarkKind},
     name::HostPath,
+    step::JsonEdit,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -188,9 +189,9 @@ fn without_collection(
     refusal
         .key
         .starts_with("builder.gc")
-        .then(|| Remedy::DropKey {
+        .then(|| Remedy::EditJson {
             path: path.clone(),
-            keys: vec!["builder".to_owned(), "gc".to_owned()],
+            edit: JsonEdit::removal(&["builder", "gc"]),
             why: "no engine starts with it; without it the engine collects by its own rules",
         })
 }

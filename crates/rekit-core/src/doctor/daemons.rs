@@ -329,13 +329,19 @@ fn put_aside(known: &Known<'_>) -> Vec<Case> {
         let damaged = engine
             .volumes
             .iter()
-            .filter(|volume| !volume.set_aside.is_empty());
+            .filter(|volume| volume.parked.is_none() && !volume.set_aside.is_empty());
         cases.extend(damaged.map(|volume| {
+            let mut nodes = known.nodes();
+            let node = nodes.find(|node| known.volume(*node).is_some_and(|it| std::ptr::eq(it, volume)));
+            let fresh = node.map(|node| Remedy::Renew(node.owner(), Change::empty()));
             Case::of("volume", &volume.name)
                 .host(&host.id)
                 .cause("A daemon found a database of this state damaged and began an empty one: what it knew is built again.")
                 .seen(format!("{}: {}", volume.mountpoint, volume.set_aside.join(", ")))
-                .by_hand("nothing is urgent: prune what nobody uses any more, then remove the file")
+                .with_consent(
+                    fresh,
+                    "nothing is urgent: save the state and give the builder a fresh one, or prune what nobody uses any more and remove the file",
+                )
                 .run(format!("sudo rm {}", quoted(&volume.mountpoint.join(&volume.set_aside[0]))))
         }));
     }

@@ -12,6 +12,7 @@ use crate::{
     finding::Severity,
     inventory::{ConfigFile, ConfigKind, CredentialHelper, Engine, EngineRegistry, NodeRegistry},
     mask::MASK,
+    step::JsonEdit,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -297,10 +298,9 @@ fn proxy(known: &Known<'_>) -> Vec<Case> {
 /// Takes the key out of config.json that names the helper of all registries; which of them have helpers of their own is not looked at.
 fn forgotten(helper: &CredentialHelper, file: Option<&ConfigFile>) -> Option<Remedy> {
     let path = file?.file.path.clone();
-    let keys = vec![helper.key.clone()];
-    (helper.key == "credsStore").then_some(Remedy::DropKey {
+    (helper.key == "credsStore").then(|| Remedy::EditJson {
         path,
-        keys,
+        edit: JsonEdit::removal(&[&helper.key]),
         why: "it names a program that is not there; other logins stay",
     })
 }

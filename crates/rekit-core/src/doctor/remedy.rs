@@ -9,6 +9,7 @@ use crate::{
     inventory::{BuilderRecord, Store},
     name::{BuilderName, ContainerName, HostId, HostPath, VolumeName},
     record::RegistrySettings,
+    step::JsonEdit,
 };
 
 /// What `rekit doctor --fix` does.
@@ -22,13 +23,13 @@ pub enum Remedy {
     Sweep,
     /// A configuration file that no daemon takes goes.
     RetireFile(HostPath),
-    /// Keys of a JSON file go; the rest stays byte for byte.
-    DropKey {
+    /// A key of a JSON file goes or gets another value; the rest stays byte for byte.
+    EditJson {
         /// The file.
         path: HostPath,
-        /// The key, with the keys of the objects it is in before it.
-        keys: Vec<String>,
-        /// Why it goes.
+        /// The key and its value.
+        edit: JsonEdit,
+        /// Why.
         why: &'static str,
     },
     /// A line of a file that sets variables does nothing any more.

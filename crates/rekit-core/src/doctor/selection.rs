@@ -10,6 +10,7 @@ use crate::{
     finding::Severity,
     front_ends::{Choice, FrontEnd, front_ends, loads_by_itself},
     inventory::{BuilderRecord, Record, Store},
+    step::JsonEdit,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -89,6 +90,18 @@ fn loading(store: &Store, builder: &BuilderRecord, record: &Record) -> Option<Re
     (record.driver == "docker-container").then_some(Remedy::Renew(owner, change))
 }
 
+/// Lets `docker build` take what buildx takes, as `docker buildx install` once did.
+fn following(known: &Known<'_>) -> Option<Remedy> {
+    Some(Remedy::EditJson {
+        path: known.inventory.selection.cli_config.clone()?,
+        edit: JsonEdit {
+            keys: vec!["aliases".to_owned(), "builder".to_owned()],
+            value: Some("buildx".to_owned()),
+        },
+        why: "all front ends then build with the selected builder, whichever that is",
+    })
+}
+
 fn split(known: &Known<'_>) -> Vec<Case> {
     let Some((store, builder, _)) = selected(known) else {
         return Vec::new();
@@ -115,7 +128,10 @@ fn split(known: &Known<'_>) -> Vec<Case> {
             ))
             .seen(why(known))
             .seen("neither BUILDX_BUILDER nor an alias of the docker CLI makes `docker build` follow")
-            .by_hand("choose one for all, in the shell's profile, or leave it so on purpose")
+            .with_consent(
+                following(known),
+                "let `docker build` and `docker bake` follow by the alias `builder: buildx` in config.json, or leave it so on purpose",
+            )
             .run(format!("export BUILDX_BUILDER={}", quoted(&builder.name)))
             .run("docker buildx use default"),
     ]

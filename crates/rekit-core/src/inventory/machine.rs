@@ -84,6 +84,9 @@ pub struct Selection {
     /// The plugin that `aliases.builder` of the docker CLI's config.json names.
     #[serde(default)]
     pub builder_alias: Option<String>,
+    /// That config.json, whether it is there or not.
+    #[serde(default)]
+    pub cli_config: Option<HostPath>,
 }
 
 /// An emulator registered with the kernel (`binfmt_misc`).

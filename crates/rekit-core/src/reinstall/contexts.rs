@@ -13,7 +13,9 @@ const DESKTOP_CONTEXT: &str = "desktop-linux";
 impl Reinstall<'_> {
     pub(super) fn mend_contexts(&mut self) {
         self.mend_some_contexts(|_| true);
-        self.mend_current_context();
+        if let Some((path, edit, why)) = self.current_context() {
+            self.edit_json(path, vec![edit], why);
+        }
     }
 
     /// The same for some contexts.
@@ -67,14 +69,7 @@ impl Reinstall<'_> {
             "context `{}` cannot be dialled here ({reason}); Docker Desktop answers on {socket}",
             context.name
         );
-        self.draft.push(
-            why,
-            Action::EditJson {
-                path: meta.clone(),
-                before: self.ground.file(meta),
-                edits,
-            },
-        );
+        self.edit_json(meta.clone(), edits, why);
         let host = format!("unix://{socket}").parse::<crate::name::HostId>();
         let architecture = self.ground.inventory.machine.architecture.clone();
         let platforms = format!("linux/{architecture}")
@@ -120,11 +115,11 @@ impl Reinstall<'_> {
         }
     }
 
-    /// Takes `currentContext` out of config.json where it names a context that is not there or goes.
-    pub(super) fn mend_current_context(&mut self) {
+    /// Returns what takes `currentContext` out of config.json where it names a context that is not there or goes, and why.
+    pub(super) fn current_context(&self) -> Option<(HostPath, JsonEdit, String)> {
         let inventory = self.ground.inventory;
         if inventory.selection.context_from != "config.json" {
-            return;
+            return None;
         }
         let current = &inventory.selection.context;
         let usable = |context: &ContextEntry| {
@@ -141,21 +136,17 @@ impl Reinstall<'_> {
                 .iter()
                 .any(|context| &context.name == current && usable(context))
         {
-            return;
+            return None;
         }
-        let Some(config) = inventory
-            .files
-            .iter()
-            .find(|file| file.kind == ConfigKind::Cli)
-        else {
-            return;
-        };
-        let path = config.file.path.clone();
+        let mut files = inventory.files.iter();
+        let config = files.find(|file| file.kind == ConfigKind::Cli)?;
         let why = format!("it names context `{current}`, which cannot be used");
-        let edits = vec![JsonEdit {
-            keys: vec!["currentContext".to_owned()],
-            value: None,
-        }];
+        let edit = JsonEdit::removal(&["currentContext"]);
+        Some((config.file.path.clone(), edit, why))
+    }
+
+    /// Edits a JSON file. All edits of one file are one step, as each step relies on the file's bytes.
+    pub(super) fn edit_json(&mut self, path: HostPath, edits: Vec<JsonEdit>, why: String) {
         self.draft.push(
             why,
             Action::EditJson {

@@ -87,18 +87,37 @@ impl Reinstall<'_> {
             remedies.any(|remedy| matches!(remedy, Remedy::Context(name) if name == wanted))
         };
         self.mend_some_contexts(named);
-        if remedies.contains(&Remedy::CurrentContext) || remedies.iter().any(is_of_a_context) {
-            self.mend_current_context();
-        }
         self.retire_files(|path| remedies.contains(&Remedy::RetireFile(path.clone())));
         for remedy in remedies {
-            match remedy {
-                Remedy::DropKey { path, keys, why } => self.drop_key(path, keys, why),
-                Remedy::RemoveCopy(path) => self.remove_copy(path),
-                _ => {}
+            if let Remedy::RemoveCopy(path) = remedy {
+                self.remove_copy(path);
             }
         }
+        self.edit_json_files(remedies);
         self.silence_lines(remedies);
+    }
+
+    /// Edits JSON files; what is to be done to one file is done together.
+    fn edit_json_files(&mut self, remedies: &[Remedy]) {
+        let mut files: BTreeMap<HostPath, Vec<(JsonEdit, String)>> = BTreeMap::new();
+        let mut add = |path, edit, why| files.entry(path).or_default().push((edit, why));
+        if (remedies.contains(&Remedy::CurrentContext) || remedies.iter().any(is_of_a_context))
+            && let Some((path, edit, why)) = self.current_context()
+        {
+            add(path, edit, why);
+        }
+        for remedy in remedies {
+            if let Remedy::EditJson { path, edit, why } = remedy {
+                add(path.clone(), edit.clone(), format!("{edit}: {why}"));
+            }
+        }
+        for (path, edits) in files {
+            if self.is_out_of_reach(&path) {
+                continue;
+            }
+            let (edits, why): (Vec<_>, Vec<_>) = edits.into_iter().unzip();
+            self.edit_json(path, edits, why.join("; "));
+        }
     }
 
     /// Makes comments of lines; those of one file together, as each step relies on the file's bytes.
@@ -134,22 +153,6 @@ impl Reinstall<'_> {
             self.draft.leave_out(path.to_string(), why);
         }
         !is_in_reach
-    }
-
-    fn drop_key(&mut self, path: &HostPath, keys: &[String], why: &str) {
-        let why = format!("`{}` goes: {why}", keys.join("."));
-        let edits = vec![JsonEdit {
-            keys: keys.to_vec(),
-            value: None,
-        }];
-        self.draft.push(
-            why,
-            Action::EditJson {
-                before: self.ground.file(path),
-                path: path.clone(),
-                edits,
-            },
-        );
     }
 
     fn remove_copy(&mut self, path: &HostPath) {

@@ -8,7 +8,10 @@ use rekit_core::{
 };
 
 use super::cli::CliConfig;
-use crate::world::environment::{DEFAULT_CONTEXT, Surroundings};
+use crate::world::{
+    environment::{DEFAULT_CONTEXT, Surroundings},
+    host,
+};
 
 /// Returns the context in force and what decided it.
 pub(super) fn context(surroundings: &Surroundings, cli: &CliConfig) -> (String, &'static str) {
@@ -44,6 +47,9 @@ pub(super) fn selection(
         builder,
         builder_from: builder_from.to_owned(),
         builder_alias: alias,
+        cli_config: Some(host::host_path(
+            &surroundings.docker_config().join("config.json"),
+        )),
     }
 }
 

@@ -133,10 +133,6 @@ pub(crate) const NOT_HERE: &[(&str, &str)] = &[
 /// What rekit names and a person mends, each with the reason.
 pub(crate) const BY_HAND: &[(&str, &str)] = &[
     (
-        "builder-selection-split-brain",
-        "one builder for all is a choice, and both may be meant",
-    ),
-    (
         "ide-uses-other-builder",
         "what the builder's own settings mend is mended; which builder an editor asks is the editor's setting",
     ),
@@ -198,7 +194,7 @@ pub(crate) const BY_HAND: &[(&str, &str)] = &[
     ),
     (
         "daemon-json-gc-kills-engine",
-        "an engine that does not start is mended by its administrator; the place and the text are shown",
+        "the lab's engine reads a file that only its command line names, and it is gone; one at the usual place is mended: rootless-daemon-json-gc",
     ),
     (
         "buildkit-image-unavailable",
@@ -211,10 +207,6 @@ pub(crate) const BY_HAND: &[(&str, &str)] = &[
     (
         "image-store-switch",
         "what lies in the hidden store is for a person to fetch or to give up",
-    ),
-    (
-        "cachedb-reset",
-        "nothing is broken any more: a file that nobody reads is left",
     ),
     (
         "daemon-killed-mid-build",
