@@ -1,11 +1,13 @@
 //! A deep look: what it tries and reads, and how that comes into the inventory. A quick look does neither.
 
+use std::collections::BTreeSet;
+
 use crate::{
     collection::{Reach, collectors},
     criteria::Found,
     fact::Fact,
     inventory::{Daemon, Inventory},
-    name::{HostId, HostPath, Platform, VolumeName},
+    name::{ContainerName, HostId, HostPath, Platform, VolumeName},
 };
 
 /// Where a state lies.
@@ -34,6 +36,34 @@ pub fn daemons(inventory: &Inventory) -> Vec<(Reach, Platform)> {
         Some((collector.reach?, platforms.next()?.clone()))
     });
     answered.collect()
+}
+
+/// Returns the containers of nodes that stand still: whether their daemons would build, only stand-ins can tell.
+pub fn at_rest(inventory: &Inventory) -> Vec<(HostId, ContainerName)> {
+    let nodes = inventory.nodes().filter_map(|(_, _, _, node)| {
+        let engine = inventory.host(node.host.as_ref()?)?;
+        let mut containers = engine.engine.known()?.containers.iter();
+        let container = containers.find(|it| Some(&it.name) == node.container.as_ref())?;
+        let rests = ["exited", "created"].contains(&container.status.as_str());
+        (rests && container.is_buildkit).then(|| (engine.id.clone(), container.name.clone()))
+    });
+    let found: BTreeSet<_> = nodes.collect();
+    found.into_iter().collect()
+}
+
+/// Writes down what became of a stand-in.
+pub fn note_stand_in(
+    inventory: &mut Inventory,
+    (host, container): &(HostId, ContainerName),
+    found: Found,
+) {
+    let host = inventory.hosts.iter_mut().find(|it| it.id == *host);
+    if let Some(Fact::Known(engine)) = host.map(|host| &mut host.engine) {
+        let mut containers = engine.containers.iter_mut();
+        if let Some(container) = containers.find(|it| it.name == *container) {
+            container.stand_in = Some(found);
+        }
+    }
 }
 
 /// Returns each state whose databases can be read; what is parked is nobody's worry.

@@ -1,4 +1,5 @@
-//! A deep look: a build on every daemon that answers, and every state read on copies of its databases. Starts and changes nothing.
+//! A deep look: a build on every daemon that answers, on a stand-in for each that stands still, and every state read on copies of its
+//! databases. Starts nothing of anybody's and changes nothing.
 
 use rekit_core::{deep, inventory::Inventory};
 
@@ -14,6 +15,10 @@ impl Session<'_> {
             trials.push((daemon, found));
         }
         deep::note_trials(inventory, &trials);
+        for place in deep::at_rest(inventory) {
+            let found = world.try_stand_in(&place.0, &place.1).await;
+            deep::note_stand_in(inventory, &place, found);
+        }
         for state in deep::states(inventory) {
             let found = world.contradictions_of(&state).await;
             deep::note_contradictions(inventory, &state, found);

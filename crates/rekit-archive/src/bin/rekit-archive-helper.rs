@@ -6,6 +6,7 @@
 //! rekit-archive-helper list ROOT      the listing, as text
 //! rekit-archive-helper digest ROOT    the digest of the listing
 //! rekit-archive-helper check ROOT     what contradicts itself in a BuildKit state, or why it cannot be read: `Ok` or `Err` as JSON
+//! rekit-archive-helper attend PROGRAM [ARGUMENTS]   runs a program, no longer than somebody holds stdin open
 //! rekit-archive-helper watch PID      the watchdog that holds the daemon that PID leads still, and lets it go on
 //! ```
 //! `--channel FOLDER` goes to the socket in that folder in the place of stdin and stdout, if somebody listens there.
@@ -24,7 +25,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
 
 use rekit_archive::{
     Changes, CompareOptions, Devices, PackOptions, Running, UnpackOptions, Watchdog,
@@ -57,6 +59,10 @@ enum Call {
     List(PathBuf),
     Digest(PathBuf),
     Check(PathBuf),
+    Attend {
+        program: PathBuf,
+        arguments: Vec<OsString>,
+    },
     Watch(u32),
 }
 
@@ -96,6 +102,11 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<(Call, Files)>
         "list" => Call::List(root),
         "digest" => Call::Digest(root),
         "check" => Call::Check(root),
+        "attend" => {
+            let program = root;
+            let arguments = arguments.collect();
+            return Some((Call::Attend { program, arguments }, files));
+        }
         "watch" => Call::Watch(root.to_str()?.parse().ok()?),
         _ => return None,
     };
@@ -177,6 +188,7 @@ fn run(call: Call, files: &Files) -> Result<(), String> {
             let staging = files.staging.as_deref().unwrap_or(Path::new("/"));
             pack_live(&root, &options, (pid, staging), &mut input, out)
         }
+        Call::Attend { program, arguments } => attend(&program, &arguments),
         Call::Watch(pid) => {
             watch(pid, io::stdin().lock(), io::stdout()).map_err(|error| plain(&error))
         }
@@ -238,6 +250,28 @@ fn pack_live(
         freezer: &mut watchdog,
     };
     wire::pack_live_to(running, options, staging, input, out)
+}
+
+/// Runs a program until it ends. Once nobody holds stdin open any more, this process ends, and with the first process of a container all others.
+fn attend(program: &Path, arguments: &[OsString]) -> Result<(), String> {
+    let mut command = Command::new(program);
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    let (says, said) = mpsc::channel();
+    let says_too = says.clone();
+    std::thread::spawn(move || {
+        let closed = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        says.send(closed.map(|_| "nobody attends any more".to_owned()))
+    });
+    std::thread::spawn(move || {
+        says_too.send(child.wait().map(|ended| format!("it ended: {ended}")))
+    });
+    let first = said.recv().map_err(|error| error.to_string())?;
+    let why = first.map_err(|error| error.to_string())?;
+    Err(format!("{}: {why}", program.display()))
 }
 
 /// Removes all that is in a folder.

@@ -74,7 +74,19 @@ pub(super) const CHECKS: &[Check] = &[
             container. A copy between two writes cannot be had while builds write all the time.",
         find: unread,
     },
+    Check {
+        code: "RK327",
+        title: "a stopped builder would not build",
+        severity: Severity::Warning,
+        explain: "The next build starts a stopped builder, and ends with its error. `rekit doctor --deep` made a stand-in of it: a container \
+            with its image, its settings and an empty state, without a network; that did not come up, or did not build three tiny steps \
+            within a minute. It is gone again, and the builder was not touched.",
+        find: not_to_be_started,
+    },
 ];
+
+/// How a Go program refuses a flag.
+const UNKNOWN_FLAG: &str = "flag provided but not defined";
 
 fn about(node: Node<'_>) -> Case {
     let case = Case::of("node", &node.facts.name).store(&node.store.path);
@@ -297,6 +309,31 @@ fn not_building(known: &Known<'_>) -> Vec<Case> {
                 "{whose} answers, and a build does not come through."
             ))
             .seen(why)
+        })
+        .collect()
+}
+
+fn not_to_be_started(known: &Known<'_>) -> Vec<Case> {
+    let nodes = known.nodes().filter(Node::in_container);
+    nodes
+        .filter_map(|node| {
+            let why = known.container(node)?.stand_in.as_ref()?.why()?;
+            let change = Change {
+                usual_flags: why.contains(UNKNOWN_FLAG),
+                ..Change::default()
+            };
+            let container = node.facts.name.container();
+            let case = about(node)
+                .cause(format!(
+                    "Node `{}` is stopped, and a daemon made like its own does not build: the next build would fail.",
+                    node.facts.name
+                ))
+                .seen(format!("a stand-in of container `{container}`: {why}"))
+                .with_consent(
+                    Remedy::Renew(node.owner(), change),
+                    "make its container anew without what its daemon refuses, which keeps the cache",
+                );
+            Some(case.run(format!("docker start --attach {container}")))
         })
         .collect()
 }

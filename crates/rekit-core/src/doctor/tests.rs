@@ -472,7 +472,25 @@ fn state_twins() -> Vec<(&'static str, Changes, Changes)> {
             read(unreadable("it is being written")),
             read(json!({"known": []})),
         ),
+        (
+            "RK327",
+            one(
+                &team,
+                stood_in_for(json!({"found": "fails", "why": "the daemon does not come up"})),
+            ),
+            one(
+                &team,
+                stood_in_for(json!({"found": "builds", "cold_ms": 90, "warm_ms": 20})),
+            ),
+        ),
     ]
+}
+
+/// A node's container that stands still, and what became of a stand-in.
+fn stood_in_for(found: Value) -> Value {
+    let mut container = container("buildx_buildkit_team0", "exited", 0);
+    container["stand_in"] = found;
+    container
 }
 
 #[test]

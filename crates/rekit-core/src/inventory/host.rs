@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Daemon, FileFacts, Machine};
 use crate::{
+    criteria::Found,
     fact::Fact,
     name::{ContainerId, ContainerName, HostId, HostPath, VolumeName},
 };
@@ -127,6 +128,9 @@ pub struct HostContainer {
     /// The proxy variables that are set in it, by name.
     #[serde(default)]
     pub proxies: Vec<String>,
+    /// Whether a stand-in builds: a daemon made like this one, on an empty state; only a deep look tries, where this one stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<Found>,
     /// The generation for which rekit keeps it, stopped, until `rekit finalize`; `None`: it is not parked.
     #[serde(default)]
     pub parked: Option<u32>,

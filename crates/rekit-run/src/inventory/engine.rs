@@ -3,6 +3,7 @@
 mod asked;
 mod containers;
 mod daemon;
+mod daemon_words;
 mod dial;
 mod host;
 mod made;
@@ -11,6 +12,7 @@ mod settings;
 
 pub(super) use asked::{Asked, ask};
 pub(crate) use daemon::{active_build, cache_mount};
+pub(crate) use daemon_words::last_words;
 pub(super) use dial::tls_material;
 pub(super) use nodes::ask_standalone;
 pub(crate) use nodes::{remote_daemon, remote_node, standalone_daemon};

@@ -38,7 +38,9 @@ mod units;
 pub use addresses::addresses;
 pub(crate) use caches::cache_folder;
 pub use collect::{Limits, inventory};
-pub(crate) use engine::{active_build, cache_mount, remote_daemon, remote_node, standalone_daemon};
+pub(crate) use engine::{
+    active_build, cache_mount, last_words, remote_daemon, remote_node, standalone_daemon,
+};
 pub(crate) use engine_process::{engine_on, unit_of};
 pub(crate) use origin::{has_ended, started, top_of};
 pub(crate) use read_back::differences;

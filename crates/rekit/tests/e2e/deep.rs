@@ -1,6 +1,6 @@
 //! `doctor --deep`: what only a build or a database tells, on real daemons; and no word of what a working daemon changes meanwhile.
 
-use crate::support::Machine;
+use crate::support::{Answer, Machine, until};
 use rekit_lab::Lab;
 use serde_json::Value;
 use std::{fs, path::PathBuf};
@@ -132,4 +132,58 @@ fn what_a_working_daemon_changes_meanwhile_is_no_contradiction() {
     for client in seen {
         assert!(client.bad.is_empty() && client.good > 0, "{:?}", client.bad);
     }
+}
+
+/// Writes a configuration into the container of the team's stopped builder.
+fn configure(machine: &Machine, text: &str) {
+    let place = machine.lab.root().join("tmp/buildkitd.toml");
+    fs::write(&place, text).unwrap();
+    let place = place.display().to_string();
+    let target = "buildx_buildkit_team0:/etc/buildkit/buildkitd.toml";
+    machine.docker(&["cp", &place, target]).good();
+}
+
+#[test]
+fn a_builder_that_stands_still_is_tried_by_a_stand_in_and_not_touched() {
+    let machine = Machine::quick();
+    let container = "buildx_buildkit_team0";
+    let export = machine.export_of("team");
+    let folder = ["exec", container, "mkdir", "-p", "/etc/buildkit"];
+    machine.docker(&folder).good();
+    machine.docker(&["buildx", "stop", "team"]).good();
+    let started = || {
+        let format = "{{.State.StartedAt}} {{.State.Running}}";
+        let asked = machine.docker(&["inspect", "--format", format, container]);
+        asked.good().stdout
+    };
+    let before = (machine.world(), started());
+    assert_eq!(found(&machine, "RK327"), Vec::<Value>::new());
+    configure(&machine, "[worker.oci]\ngc = \"perhaps\"\n");
+    let findings = found(&machine, "RK327");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0]["subject"]["name"], "team0");
+    let evidence = findings[0]["evidence"].to_string();
+    assert!(evidence.contains("into struct field"), "{evidence}");
+
+    // One that is killed takes its stand-in with it, and the next look takes what is left of that away.
+    configure(&machine, "[worker.oci]\ngc = true\n");
+    let ours = ["ps", "--quiet", "--filter", "label=rekit.helper"];
+    let looking = machine.begin(&["doctor", "--deep"]);
+    until("a stand-in runs", || {
+        !machine.docker(&ours).good().stdout.is_empty()
+    });
+    let mut kill = machine.command("kill", &["-KILL", &looking.pid().to_string()]);
+    Answer::of(&mut kill).good();
+    looking.end();
+    until("the stand-in has ended", || {
+        machine.docker(&ours).good().stdout.is_empty()
+    });
+    assert_eq!(found(&machine, "RK327"), Vec::<Value>::new());
+    assert_eq!((machine.world(), started()), before);
+
+    configure(&machine, "[worker.oci]\ngc = \"perhaps\"\n");
+    let fix = ["doctor", "--deep", "--fix", "--consent", "RK327", "--yes"];
+    machine.rekit(&fix);
+    assert_eq!(found(&machine, "RK327"), Vec::<Value>::new());
+    machine.export_of("team").is_warm_twin_of(&export);
 }

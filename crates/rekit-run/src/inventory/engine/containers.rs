@@ -82,6 +82,7 @@ pub(super) fn container(detail: &ContainerDetail, raw: &Value) -> Option<HostCon
         out_of_memory: detail.state.oom_killed,
         last_words: None,
         proxies: proxies(&detail.config.env),
+        stand_in: None,
     })
 }
 
@@ -93,14 +94,6 @@ fn proxies(variables: &[String]) -> Vec<String> {
     set.filter(|(name, value)| name.to_ascii_lowercase().ends_with("_proxy") && !value.is_empty())
         .map(|(name, _)| name.to_owned())
         .collect()
-}
-
-/// Returns what a daemon said as it ended: between its ends it prints its help, line for line.
-pub(super) fn last_words(log: &[u8]) -> Option<String> {
-    let log = String::from_utf8_lossy(log);
-    let is_end = |line: &&str| line.starts_with("buildkitd: ") || line.starts_with("panic: ");
-    let line = log.lines().rev().map(str::trim).find(is_end)?;
-    Some(mask::text(line).chars().take(300).collect())
 }
 
 /// Returns the databases among the files of a state that a daemon put aside.

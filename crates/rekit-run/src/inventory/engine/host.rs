@@ -17,7 +17,7 @@ use rekit_core::{
 use serde_json::Value;
 
 use super::{
-    containers, daemon, dial,
+    containers, daemon, daemon_words, dial,
     nodes::{NodeAnswer, NodeQuestion, Through},
     settings,
 };
@@ -158,7 +158,7 @@ async fn inspect(connection: Connection, id: String) -> Option<Inspected> {
     let restarts = container.status == "restarting" || container.restart_count > 0;
     if container.is_buildkit && restarts {
         let logs = connection.container_logs(&id, 300, 128 << 10).await.ok();
-        container.last_words = logs.and_then(|logs| containers::last_words(&logs.stderr));
+        container.last_words = logs.and_then(|logs| daemon_words::last_words(&logs.stderr));
     }
     Some(Inspected {
         detail,

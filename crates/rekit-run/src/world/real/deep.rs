@@ -9,10 +9,10 @@ use rekit_core::{
     deep::StateOnDisk,
     fact::{Fact, chain},
     mask,
-    name::Platform,
+    name::{ContainerName, HostId, Platform},
 };
 
-use super::{Answer, RealWorld, WorldError, helper, proof, records};
+use super::{Answer, RealWorld, WorldError, helper, proof, records, stand_in};
 use crate::world::path_of;
 
 /// How long one build of a trial may take. One that hangs takes as long, and no longer.
@@ -25,12 +25,16 @@ impl RealWorld<'_> {
             let control = records::connect(self, daemon).await?;
             proof::try_cache(&control, platform, TRIAL).await
         };
-        match tried.await {
-            Ok((cold_ms, warm_ms)) => Found::Builds { cold_ms, warm_ms },
-            Err(error) => Found::Fails {
-                why: mask::text(&chain(&error)),
-            },
-        }
+        verdict(tried.await)
+    }
+
+    /// Builds on a stand-in for a daemon that stands still.
+    pub(crate) async fn try_stand_in(&self, host: &HostId, container: &ContainerName) -> Found {
+        let tried = async {
+            let engine = self.engine(host).await?;
+            stand_in::try_build(&engine, container, TRIAL).await
+        };
+        verdict(tried.await)
     }
 
     /// Reads where a state contradicts itself: directly where that is possible, else through a helper container.
@@ -54,6 +58,15 @@ impl RealWorld<'_> {
                 }
             }
         }
+    }
+}
+
+fn verdict(tried: Answer<(u64, u64)>) -> Found {
+    match tried {
+        Ok((cold_ms, warm_ms)) => Found::Builds { cold_ms, warm_ms },
+        Err(error) => Found::Fails {
+            why: mask::text(&chain(&error)),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The way to a volume's files without root on this machine: rekit's static helper in a container made from an image that is there.
 //!
-//! Invariants: nothing is pulled, no TTY, log driver `none`; the container has no network and is gone afterwards.
+//! Invariants: nothing is pulled, no TTY, log driver `none`; the container has no network and is gone afterwards. It ends with rekit, whose
+//! end closes its stdin; what a killed rekit left goes before the next is made.
 
 use std::{
     error::Error,
@@ -23,6 +24,10 @@ use super::{
 
 /// The helper: static, for the engine's architecture.
 pub(super) static HELPER: &[u8] = include_bytes!(env!("REKIT_ARCHIVE_HELPER"));
+/// The label of a container that rekit makes for a moment; its value tells for what.
+pub(super) const LABEL: &str = "rekit.helper";
+/// The helper's name in its container.
+pub(super) const PROGRAM: &str = "/rekit-archive-helper";
 /// Where the volume lies in the helper's container.
 const ROOT: &str = "/rekit/state";
 
@@ -194,12 +199,12 @@ impl Helper {
         mounts.extend(offer.map(Offer::mount));
         let mut body = json!({
             "Image": image(engine, volume).await?,
-            "Entrypoint": ["/rekit-archive-helper"],
+            "Entrypoint": [PROGRAM],
             "Cmd": arguments,
             "User": "0:0",
             "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": false,
             "NetworkDisabled": true,
-            "Labels": { "rekit.helper": volume.as_str() },
+            "Labels": { LABEL: volume.as_str() },
             "HostConfig": {
                 // trusted.* attributes and devices need what a plain container lacks.
                 "Privileged": true,
@@ -215,6 +220,7 @@ impl Helper {
                 body["HostConfig"]["UsernsMode"] = Value::from("host");
             }
         }
+        sweep(engine).await;
         let name = format!("rekit-helper-{}-{}", std::process::id(), volume);
         let id = engine
             .container_create(&name, &body)
@@ -309,7 +315,7 @@ impl Helper {
     }
 
     async fn remove(self) {
-        // A container that cannot be removed has a label by which `rekit doctor` knows it.
+        // One that cannot be removed has ended, and goes before the next is made.
         drop(self.engine.container_remove(&self.id, true, true).await);
     }
 }
@@ -345,7 +351,22 @@ async fn image(engine: &Engine, volume: &VolumeName) -> Answer<String> {
     })
 }
 
-fn helper_tar() -> std::io::Result<Vec<u8>> {
+/// Removes what earlier helpers of killed rekits left: one that works runs, or is about to.
+pub(super) async fn sweep(engine: &Engine) {
+    let ended = Filters::none()
+        .with("label", LABEL)
+        .with("status", "exited");
+    // Whatever stays only takes room, and the next one sweeps again.
+    for container in engine
+        .containers_list(true, &ended)
+        .await
+        .unwrap_or_default()
+    {
+        drop(engine.container_remove(&container.id, true, true).await);
+    }
+}
+
+pub(super) fn helper_tar() -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o755);

@@ -29,6 +29,7 @@ mod proof;
 mod records;
 mod rehearsal;
 mod script;
+mod stand_in;
 mod standalone;
 mod tree;
 mod trial;

@@ -14,6 +14,7 @@ use rekit_core::{
 };
 
 use super::{Answer, RealWorld, WorldError, front_end};
+use crate::inventory;
 
 /// How long one connection may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
@@ -79,16 +80,8 @@ async fn last_words(engine: &Engine, container: &ContainerName) -> String {
     else {
         return String::new();
     };
-    let text =
-        String::from_utf8_lossy(&logs.stderr).into_owned() + &String::from_utf8_lossy(&logs.stdout);
-    let telling = |line: &&str| {
-        line.starts_with("buildkitd:") || line.contains("level=fatal") || line.contains("panic:")
-    };
-    text.lines()
-        .rev()
-        .find(telling)
-        .map(|line| format!(" ({})", rekit_core::mask::text(line)))
-        .unwrap_or_default()
+    let all = [logs.stdout, logs.stderr].concat();
+    inventory::last_words(&all).map_or_else(String::new, |said| format!(" ({said})"))
 }
 
 pub(super) async fn probe(

@@ -22,8 +22,6 @@ use crate::world::host;
 
 /// The label of everything that a rehearsal makes; its value tells whose.
 const LABEL: &str = "rekit.rehearsal";
-/// The label of a helper's container.
-const HELPER_LABEL: &str = "rekit.helper";
 /// What is to be rehearsed, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
@@ -410,7 +408,7 @@ async fn labelled(
         // A helper that was killed while it unpacked holds the volume.
         let users = Filters::none()
             .with("volume", &volume.name)
-            .with("label", HELPER_LABEL);
+            .with("label", helper::LABEL);
         containers.extend(engine.containers_list(true, &users).await?);
     }
     Ok((

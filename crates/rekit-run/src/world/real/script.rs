@@ -24,7 +24,7 @@ const LIMIT_BYTES: u64 = 16 << 20;
 /// Where the daemon's configuration lies: not in its folder of secrets, as a daemon without root must be able to read it.
 const CONFIGURATION: &str = "rekit-rehearsal.toml";
 /// Where a daemon keeps its state if nothing else is said.
-const STATE_FOLDER: &str = "/var/lib/buildkit";
+pub(super) const STATE_FOLDER: &str = "/var/lib/buildkit";
 /// Flags that would bring garbage collection, listeners or files back that a rehearsal does not have.
 const FLAGS_LEFT_OUT: [&str; 10] = [
     "--config",
@@ -38,7 +38,7 @@ const FLAGS_LEFT_OUT: [&str; 10] = [
     "--containerd-worker-gc",
     "--containerd-worker-gc-keepstorage",
 ];
-/// What of a container's host part decides how its daemon reads its state, and reaches nothing outside it.
+/// What of a container's host part decides how its daemon runs, and reaches nothing outside it.
 const HOST_PARTS: [&str; 11] = [
     "Privileged",
     "Init",
@@ -183,17 +183,8 @@ impl Script {
         volume: &VolumeName,
         labels: &BTreeMap<String, String>,
     ) -> Value {
-        let given = &self.container["HostConfig"];
-        let mut host = json!({
-            "NetworkMode": "none",
-            "RestartPolicy": { "Name": "no" },
-            "Mounts": [{ "Type": "volume", "Source": volume.as_str(), "Target": self.folder }],
-        });
-        for part in HOST_PARTS {
-            if let Some(value) = given.get(part).filter(|value| !value.is_null()) {
-                host[part] = value.clone();
-            }
-        }
+        let state = json!({ "Type": "volume", "Source": volume.as_str(), "Target": self.folder });
+        let host = host_part(&self.container, &state);
         let config = &self.container["Config"];
         json!({
             "Image": image,
@@ -205,6 +196,21 @@ impl Script {
             "HostConfig": host,
         })
     }
+}
+
+/// Returns the host part of a container like another one, with its state mounted: nothing outside it is reached, and it is never restarted.
+pub(super) fn host_part(like: &Value, state: &Value) -> Value {
+    let mut host = json!({
+        "NetworkMode": "none",
+        "RestartPolicy": { "Name": "no" },
+        "Mounts": [state],
+    });
+    for part in HOST_PARTS {
+        if let Some(value) = like["HostConfig"].get(part).filter(|it| !it.is_null()) {
+            host[part] = value.clone();
+        }
+    }
+    host
 }
 
 fn text(value: &Value) -> String {
