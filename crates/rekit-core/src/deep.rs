@@ -6,7 +6,7 @@ use crate::{
     collection::{Reach, collectors},
     criteria::Found,
     fact::Fact,
-    inventory::{Daemon, Inventory},
+    inventory::{Daemon, Engine, Inventory},
     name::{ContainerName, HostId, HostPath, Platform, VolumeName},
 };
 
@@ -39,7 +39,7 @@ pub fn daemons(inventory: &Inventory) -> Vec<(Reach, Platform)> {
 }
 
 /// Returns the containers of nodes that stand still: whether their daemons would build, only stand-ins can tell.
-pub fn at_rest(inventory: &Inventory) -> Vec<(HostId, ContainerName)> {
+pub fn at_rest(inventory: &Inventory) -> BTreeSet<(HostId, ContainerName)> {
     let nodes = inventory.nodes().filter_map(|(_, _, _, node)| {
         let engine = inventory.host(node.host.as_ref()?)?;
         let mut containers = engine.engine.known()?.containers.iter();
@@ -47,8 +47,7 @@ pub fn at_rest(inventory: &Inventory) -> Vec<(HostId, ContainerName)> {
         let rests = ["exited", "created"].contains(&container.status.as_str());
         (rests && container.is_buildkit).then(|| (engine.id.clone(), container.name.clone()))
     });
-    let found: BTreeSet<_> = nodes.collect();
-    found.into_iter().collect()
+    nodes.collect()
 }
 
 /// Writes down what became of a stand-in.
@@ -57,8 +56,7 @@ pub fn note_stand_in(
     (host, container): &(HostId, ContainerName),
     found: Found,
 ) {
-    let host = inventory.hosts.iter_mut().find(|it| it.id == *host);
-    if let Some(Fact::Known(engine)) = host.map(|host| &mut host.engine) {
+    if let Some(engine) = engine_of(inventory, host) {
         let mut containers = engine.containers.iter_mut();
         if let Some(container) = containers.find(|it| it.name == *container) {
             container.stand_in = Some(found);
@@ -128,6 +126,15 @@ pub fn note_trials(inventory: &mut Inventory, trials: &[(Reach, Found)]) {
     }
 }
 
+/// Returns what is known of a host's engine, to add to it.
+fn engine_of<'a>(inventory: &'a mut Inventory, host: &HostId) -> Option<&'a mut Engine> {
+    let host = inventory.hosts.iter_mut().find(|it| it.id == *host)?;
+    match &mut host.engine {
+        Fact::Known(engine) => Some(engine),
+        Fact::Unreadable { .. } => None,
+    }
+}
+
 /// Writes down where a state contradicts itself.
 pub fn note_contradictions(
     inventory: &mut Inventory,
@@ -136,8 +143,7 @@ pub fn note_contradictions(
 ) {
     match state {
         StateOnDisk::Volume { host, volume } => {
-            let host = inventory.hosts.iter_mut().find(|it| it.id == *host);
-            if let Some(Fact::Known(engine)) = host.map(|host| &mut host.engine) {
+            if let Some(engine) = engine_of(inventory, host) {
                 let volume = engine.volumes.iter_mut().find(|it| it.name == *volume);
                 if let Some(volume) = volume {
                     volume.contradictions = Some(found);

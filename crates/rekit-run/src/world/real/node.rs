@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, ForeignBytes, Labels, NodeRequest, WorldError};
 
-const STATE_FOLDER: &str = "/var/lib/buildkit";
-const CONFIG_FOLDER: &str = "/etc/buildkit";
+/// Where a daemon keeps its state if nothing else is said.
+pub(super) const STATE_FOLDER: &str = "/var/lib/buildkit";
+/// Where buildx puts a daemon's files.
+pub(super) const CONFIG_FOLDER: &str = "/etc/buildkit";
 const CONFIG_FILE: &str = "buildkitd.toml";
 /// Where buildx puts the container when the engine's cgroup driver is cgroupfs.
 const CGROUP_PARENT: &str = "/docker/buildx";

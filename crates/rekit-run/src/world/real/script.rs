@@ -14,7 +14,7 @@ use rekit_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, WorldError, archive, proof::failed, rehearsal::NotProven};
+use super::{Answer, WorldError, archive, node::STATE_FOLDER, proof::failed, rehearsal::NotProven};
 use crate::world::host;
 
 /// What an archive says of the container whose state it holds.
@@ -23,8 +23,6 @@ const DESCRIPTION: &str = "description.json";
 const LIMIT_BYTES: u64 = 16 << 20;
 /// Where the daemon's configuration lies: not in its folder of secrets, as a daemon without root must be able to read it.
 const CONFIGURATION: &str = "rekit-rehearsal.toml";
-/// Where a daemon keeps its state if nothing else is said.
-pub(super) const STATE_FOLDER: &str = "/var/lib/buildkit";
 /// Flags that would bring garbage collection, listeners or files back that a rehearsal does not have.
 const FLAGS_LEFT_OUT: [&str; 10] = [
     "--config",

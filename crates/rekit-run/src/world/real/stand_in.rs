@@ -12,12 +12,10 @@ use serde_json::{Value, json};
 use super::{
     Answer, WorldError, canary,
     helper::{LABEL, PROGRAM, helper_tar, sweep},
+    node::{CONFIG_FOLDER, STATE_FOLDER},
     proof::{self, failed},
-    script::{STATE_FOLDER, host_part},
+    script::host_part,
 };
-
-/// Where buildx puts a daemon's files.
-const FILES: &str = "/etc/buildkit";
 
 /// Boots a stand-in and builds on it; returns the milliseconds of a cold and of a warm build.
 pub(super) async fn try_build(
@@ -63,7 +61,7 @@ async fn create(engine: &Engine, like: &ContainerName, name: &ContainerName) -> 
     };
     let program = helper_tar().map_err(failed(what()))?;
     put("/", program.into()).await?;
-    match engine.get_archive(like.as_str(), FILES).await {
+    match engine.get_archive(like.as_str(), CONFIG_FOLDER).await {
         Ok((_, files)) => put("/etc", Upload::stream(files)).await,
         Err(error) if error.is_not_found() => Ok(()), // It has no files.
         Err(error) => Err(WorldError::failed(what(), error)),
