@@ -146,8 +146,12 @@ impl Reinstall<'_> {
 
     /// Whether a file is root's to change, which is said.
     fn is_out_of_reach(&mut self, path: &HostPath) -> bool {
-        let machine = &self.ground.inventory.machine;
-        let is_in_reach = machine.user == 0 || path.is_within(&machine.home);
+        let inventory = self.ground.inventory;
+        let mut files = inventory.files.iter();
+        // The account's own elsewhere, too: DOCKER_CONFIG and a project may lie anywhere.
+        let is_own = files.any(|it| it.file.path == *path && self.may_write(it.file.owner));
+        let machine = &inventory.machine;
+        let is_in_reach = is_own || machine.user == 0 || path.is_within(&machine.home);
         if !is_in_reach {
             let why = "changing it needs root, so it stays as it is";
             self.draft.leave_out(path.to_string(), why);
